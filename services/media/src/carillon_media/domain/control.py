@@ -28,7 +28,7 @@ def refusal(call: CallState, given: inputs.Request) -> Refusal:
     phase = call.phase
     if isinstance(given, inputs.AnswerRequested):
         rung = call.legs.get(given.leg_id)
-        rings = isinstance(phase, Ringing) and rung is not None and rung.state == "ringing" and not rung.party.startswith("trunk:")
+        rings = isinstance(phase, Ringing) and rung is not None and rung.state == "ringing" and not rung.is_trunk
         return "" if rings else f"leg {given.leg_id} is no phone that rings"
     if not isinstance(phase, Talking):
         return NOT_TALKING

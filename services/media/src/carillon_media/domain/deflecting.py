@@ -24,7 +24,7 @@ def on_deflected(call: CallState, phase: Ringing, given: inputs.LegDeflected) ->
     if leg is None or target is None or leg.state == "ended":
         return
     returning = call.transfer is not None and call.transfer.returning
-    user = bool(leg.party) and not leg.party.startswith("trunk:")
+    user = bool(leg.party) and not leg.is_trunk
     if not user or returning or call.orphaned or call.deflected >= call.limits.max_deflections:
         ringing.on_refused(call, phase, inputs.LegRefused(leg.leg_id, REFUSED_STATUS))
         return

@@ -25,7 +25,7 @@ def begin(call: CallState, step: Park) -> None:
         return
     answered_now = call.answer_caller()
     by = call.legs[call.transfer.by] if call.transfer is not None else call.legs[call.anchor]
-    call.journal(events.CallParked(slot=slot, parked_by="" if by.party.startswith("trunk:") else by.party), call.anchor)
+    call.journal(events.CallParked(slot=slot, parked_by="" if by.is_trunk else by.party), call.anchor)
     timer = call.name("park")
     call.do(outputs.SetTimer(timer, call.now + step.timeout_ms / 1000))
     listens = by.state == "answered" and not by.held and bool(step.announcement)

@@ -154,7 +154,7 @@ def on_picked_up(call: CallState, phase: Ringing, given: inputs.PickedUp) -> Non
 def _win(call: CallState, phase: Ringing, leg: Leg) -> None:
     """The leg answered: the others stop ringing, it is joined with who waits for it."""
     leg.state = "answered"
-    call.answered_by = leg.number if leg.party.startswith("trunk:") else leg.party
+    call.answered_by = leg.number if leg.is_trunk else leg.party
     for other_id in phase.table.active_legs():
         if other_id != leg.leg_id:
             target = phase.table.of_leg(other_id)
@@ -192,7 +192,7 @@ def on_refused(call: CallState, phase: Ringing, refused: inputs.LegRefused) -> N
         return
     rang = leg.state == "ringing"
     result = result_of_status(refused.status, rang=rang, answered_by_peer=refused.received)
-    if leg.party.startswith("trunk:"):
+    if leg.is_trunk:
         result = of_trunk(result, refused.status)
     cause = "no_answer" if result == "no_answer" else cause_of_status(refused.status)
     call.end_leg(leg, cause, "callee" if refused.received else "system", status=refused.status, gone=True)

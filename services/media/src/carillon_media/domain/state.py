@@ -60,6 +60,11 @@ class Leg:
     #: The contact that was called.
     contact: str = ""
 
+    @property
+    def is_trunk(self) -> bool:
+        """Its far end is out of the house."""
+        return self.party.startswith("trunk:")
+
 
 @dataclass(frozen=True, slots=True)
 class Tape:
@@ -399,7 +404,7 @@ class CallState:
 
     def listen(self, leg: Leg) -> None:
         """For tones in what the trunk says, for some seconds from now."""
-        if leg.party.startswith("trunk:") and self.limits.tone_seconds:
+        if leg.is_trunk and self.limits.tone_seconds:
             self.listen_on(leg)
             self.do(outputs.SetTimer(f"{LISTENING}{leg.leg_id}", self.now + self.limits.tone_seconds))
 

@@ -69,7 +69,7 @@ def on_finished(call: CallState, phase: Talking, finished: inputs.RecordingFinis
 def is_key(phase: Talking, leg: Leg, pressed: str) -> bool:
     """Whether a user has just pressed the key of the recording."""
     plan = phase.ring.recording
-    return plan is not None and not plan.never and bool(plan.key) and pressed.endswith(plan.key) and not leg.party.startswith("trunk:")
+    return plan is not None and not plan.never and bool(plan.key) and pressed.endswith(plan.key) and not leg.is_trunk
 
 
 def on_key(call: CallState, phase: Talking, leg: Leg) -> None:

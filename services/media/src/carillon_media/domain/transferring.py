@@ -59,7 +59,7 @@ def begin(
 
 def _who_stays(kept: Leg, plan: RecordingPlan | None) -> dict[str, str]:
     """For the recording of the talk that follows: the user who stays, and the policy of the talk that ends."""
-    user = {} if kept.party.startswith("trunk:") else {"stays": kept.party}
+    user = {} if kept.is_trunk else {"stays": kept.party}
     policy_id = "" if plan is None or plan.never or plan.from_tenant else plan.labels.get(talk_recording.POLICY, "")
     return {**user, "recorded_by": policy_id} if policy_id else user
 
@@ -73,7 +73,7 @@ def on_refer(call: CallState, phase: Talking, given: inputs.LegRefers) -> None:
 
 def transfers(call: CallState, phase: Talking, leg: Leg) -> bool:
     """Whether this leg may send the other one away: it talks, and it is a user, because calls that follow are made in its name."""
-    return leg.leg_id in (call.anchor, phase.peer) and leg.state == "answered" and bool(leg.party) and not leg.party.startswith("trunk:")
+    return leg.leg_id in (call.anchor, phase.peer) and leg.state == "answered" and bool(leg.party) and not leg.is_trunk
 
 
 def come_back(call: CallState, status: int) -> None:

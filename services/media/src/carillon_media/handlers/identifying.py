@@ -16,7 +16,6 @@ from carillon_sip.uri import NameAddr, Uri
 if TYPE_CHECKING:
     from carillon_media.handlers.actor import CallActor
 
-TRUNK = "trunk:"
 #: A phone that is always busy, or asks for more patience than a talk has, is left alone.
 MOST_AGAIN, LONGEST_PAUSE = 4, 30.0
 
@@ -26,7 +25,7 @@ def connect(actor: "CallActor", one: str, other: str) -> None:
     for leg_id, with_id in ((one, other), (other, one)):
         leg = actor.legs.get(leg_id)
         known = actor.call.legs.get(leg_id)
-        if leg is None or known is None or known.party.startswith(TRUNK) or (who := identity_of(actor, with_id, known.party)) is None:
+        if leg is None or known is None or known.is_trunk or (who := identity_of(actor, with_id, known.party)) is None:
             continue
         before, leg.connected = leg.connected, who
         # A phone that we called has been shown its caller already.
@@ -58,7 +57,7 @@ def identity_of(actor: "CallActor", leg_id: str, user_id: str) -> tuple[str, str
         return leg.number, name
     if leg_id == CALLER:
         return leg.number, facts.caller_name
-    return leg.number, "" if leg.party.startswith(TRUNK) else directory.name_of(facts.tenant, leg.party)
+    return leg.number, "" if leg.is_trunk else directory.name_of(facts.tenant, leg.party)
 
 
 def headers(leg: LegIo) -> Fields:

@@ -102,7 +102,7 @@ class Joining:
         node, call = found
         session = next(iter(sessions & set(call.sessions)))
         known, own = call.leg(session), actor.call.legs.get(leg_id)
-        same = known is not None and own is not None and known.party == own.party and not own.party.startswith("trunk:")
+        same = known is not None and own is not None and known.party == own.party and not own.is_trunk
         return There(node, call, session) if same else 403
 
     async def settled(self, actor: CallActor, there: There) -> There | str | None:

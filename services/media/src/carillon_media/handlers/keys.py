@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 #: INFOs of one leg that may wait for the one before.
 MOST_WAITING = 64
-TRUNK = "trunk:"
 _PRESSED_MS = 100
 
 
@@ -41,7 +40,7 @@ class Keys:
             has_sent_info=leg.by_info,
             refused_info=leg.refuses_info,
             has_sent_tones=leg.by_tones,
-            trunk=known is not None and known.party.startswith(TRUNK),
+            trunk=known is not None and known.is_trunk,
         )
 
     async def pass_on(self, actor: "CallActor", output: outputs.PassKey) -> None:

@@ -81,7 +81,7 @@ class Resumption:
             refer=kept.refer,
             kept=kept,
         )
-        if leg.party.startswith(TRUNK):
+        if leg.is_trunk:
             tenant, trunk_id = actor.call.facts.tenant, leg.party.removeprefix(TRUNK)
             leg_io.media_networks = self._parts.trunks.media_networks(tenant, trunk_id)
             leg_io.srtp = self._parts.trunks.srtp(tenant, trunk_id)

@@ -224,7 +224,7 @@ class Transfers:
 def _same_user(actor: CallActor, leg_id: str, other: CallActor, other_leg: str) -> bool:
     one, two = actor.call.legs.get(leg_id), other.call.legs.get(other_leg)
     same_tenant = actor.call.facts.tenant == other.call.facts.tenant
-    return one is not None and two is not None and same_tenant and one.party == two.party and not one.party.startswith("trunk:")
+    return one is not None and two is not None and same_tenant and one.party == two.party and not one.is_trunk
 
 
 def _cannot(state: CallState, leg_id: str) -> str:
