@@ -6,11 +6,12 @@ in the installation; where two tenants claim the same one, the first keeps it. A
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
-from carillon_contracts.config import Contact, Extension, Number, SipCredential, Tenant, Trunk
+from carillon_contracts.config import Contact, Extension, Number, Resource, SipCredential, Tenant, Trunk
 from carillon_contracts.emergency_numbers import countries_in
 from carillon_contracts.inherited import departments_from
 from carillon_contracts.tenant_config import TenantConfig
@@ -20,6 +21,7 @@ from carillon_sip.digest import Algorithm
 from carillon_sip.locate import Destination
 
 NO_TENANT_REALM = "carillon"
+R = TypeVar("R", bound=Resource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +90,8 @@ class Accounts:
         """Take what differs."""
         before, known.config = known.config, config
         self._change_credentials(known, before)
-        put, gone = config.differences(Extension, before)
-        _move(known.extensions, *([(each.destination.user_id, each.id) for each in those.values()] for those in (gone, put)))
-        added, left = config.differences(Contact, before)
-        _move(
-            known.contacts,
-            *([(number, each.id) for each in those.values() for number in {each.phone, each.mobile} - {""}] for those in (left, added)),
-        )
+        _move(known.extensions, *config.differences(Extension, before), lambda each: {each.destination.user_id})
+        _move(known.contacts, *config.differences(Contact, before), lambda each: {each.phone, each.mobile} - {""})
         numbers, freed = config.differences(Number, before)
         for number in freed:
             if self._numbers.get(number) == config.tenant_id:
@@ -124,7 +121,7 @@ class Accounts:
         for item in put.values():
             credential = known.credentials[item.id] = _credential(known, item)
             self._credentials.setdefault(item.id, credential)
-        _move(known.devices, *([(each.user_id, each.id) for each in those.values()] for those in (gone, put)))
+        _move(known.devices, put, gone, lambda each: {each.user_id})
 
     def _change_trunks(self, known: _Tenant) -> None:
         for server in _servers(known):
@@ -307,15 +304,18 @@ def _credential(known: _Tenant, item: SipCredential) -> Credential:
     return Credential(item.id, known.config.tenant_id, item.user_id, item.realm or known.realm, ha1)
 
 
-def _move(index: dict[str, tuple[str, ...]], left: Iterable[tuple[str | None, str]], come: Iterable[tuple[str | None, str]]) -> None:
-    """Ids by user or number, without those (user or number, id) that left and with those that came; each list is put in order once."""
+def _move(
+    index: dict[str, tuple[str, ...]], put: Mapping[str, R], gone: Mapping[str, R], keys: Callable[[R], Iterable[str | None]]
+) -> None:
+    """Ids by user or number, as `TenantConfig.differences` has them; each list is put in order once."""
     changed: dict[str, set[str]] = {}
-    for pairs, change in ((left, set.discard), (come, set.add)):
-        for key, name in pairs:
-            if key is not None and key not in changed:
-                changed[key] = set(index.get(key, ()))
-            if key is not None:
-                change(changed[key], name)
+    for resources, change in ((gone, set.discard), (put, set.add)):
+        for name, resource in resources.items():
+            for key in keys(resource):
+                if key is not None and key not in changed:
+                    changed[key] = set(index.get(key, ()))
+                if key is not None:
+                    change(changed[key], name)
     for key, names in changed.items():
         if names:
             index[key] = tuple(sorted(names))
