@@ -12,7 +12,7 @@ from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.errors import FailedPrecondition, NotFound, Unavailable
 from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
 from carillon_media.domain.conference import Room
-from carillon_media.handlers.rooms import Rooms, in_order
+from carillon_media.handlers.rooms import Rooms
 
 CONFERENCES = "carillon.media.v1.ConferenceService"
 _WHO = frozenset({ADMIN, OPERATOR, SERVICE})
@@ -40,9 +40,9 @@ class ConferenceApi(ConferenceServiceServicer):
 
     async def ListConferences(self, request: pb.ListConferencesRequest, context: Context) -> pb.ListConferencesResponse:
         """Rooms in use, by id."""
-        rooms = map(message, in_order(self._rooms.of(current_tenant())))
+        rooms = self._rooms.of(current_tenant())
         page, token = pages.cut(rooms, lambda room: room.room_id, request.page_size, request.page_token)
-        return pb.ListConferencesResponse(conferences=page, next_page_token=token)
+        return pb.ListConferencesResponse(conferences=[message(room) for room in page], next_page_token=token)
 
     async def WatchConference(self, request: pb.WatchConferenceRequest, context: Context) -> AsyncIterator[pb.WatchConferenceResponse]:
         """As it is, and at each change; changes that come at once are told at once."""

@@ -5,7 +5,7 @@ Invariant: a member of a room is a call that is up; a call that is over is out o
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -380,8 +380,3 @@ def _of(room: Room) -> dict[str, str]:
 def _name(key: Key) -> str:
     """As the plane and timers know it; tenants' ids have no slash."""
     return "/".join(key)
-
-
-def in_order(rooms: Iterable[Room]) -> list[Room]:
-    """By id."""
-    return sorted(rooms, key=lambda room: room.room_id)
