@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from carillon_contracts import hops
 from carillon_media.domain.accounts import Accounts, Credential
 from carillon_media.domain.facts import Contact
 from carillon_media.domain.invitation import own_contact
@@ -136,7 +137,6 @@ class Messages:
         accounts, tenant = self._accounts, sender.tenant
         realm = accounts.realm_of(tenant)
         shown = accounts.extension_of(tenant, sender.user_id) or sender.sip_user
-        forwards = request.max_forwards
         return RequestOut(
             "MESSAGE",
             flow=contact.flow,
@@ -147,7 +147,7 @@ class Messages:
             headers=tuple(("Route", route) for route in contact.route),
             body=request.body,
             content_type=request.headers.get("Content-Type"),
-            max_forwards=max(0, min(70, 70 if forwards is None else forwards) - 1),
+            max_forwards=max(0, hops.left(hops.spent(request.max_forwards, 0), sent_on=False)),
         )
 
     def responded(self, output: ResponseReceived | RequestTimedOut) -> bool:
