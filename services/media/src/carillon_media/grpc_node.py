@@ -1,7 +1,6 @@
 """What operators do with a media node: see and lift its bans, take it out of service."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -86,15 +85,9 @@ class SecurityApi(SecurityServiceServicer):
 
 def plane_fields(told: PlaneStatistics) -> dict[str, Any]:
     """As `GetMediaPlaneResponse` has them."""
-    same = ("pid", "sessions", "rooms", "packets_in", "packets_out", "ports_total", "ports_free", "threads", "load", "late", "ticks")
-    more = ("late_ticks", "refusing", "events_lost", "recording_overruns")
-    return {name: getattr(told, name) for name in (*same, *more)} | {
-        "uptime": timedelta(milliseconds=told.uptime_ms),
-        "cpu": timedelta(milliseconds=told.cpu_ms),
-        "dropped": asdict(told.dropped),
-        "refused": dict(told.refused),
-        "ports_used": told.ports_total - told.ports_free,
-    }
+    fields = told.to_json()
+    uptime, cpu = (timedelta(milliseconds=fields.pop(name)) for name in ("uptime_ms", "cpu_ms"))
+    return fields | {"uptime": uptime, "cpu": cpu, "ports_used": told.ports_total - told.ports_free}
 
 
 def check_reach(config: TenantConfig, user: User, principal: Principal) -> None:
