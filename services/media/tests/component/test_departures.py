@@ -73,7 +73,7 @@ async def test_who_left_is_known_to_every_node_and_to_those_that_come_later(pool
     one.table.save([phone])
     await one.table.turn(pool)
     clock.advance(60)
-    one.table.remove([replace(phone, left_at=clock.now())])
+    one.table.save([replace(phone, left_at=clock.now())])
     await one.table.turn(pool)
     await other.table.turn(pool)
     left = ("sip:ann@192.0.2.7:5062", START, START + timedelta(seconds=60))
@@ -111,7 +111,7 @@ async def test_of_several_phones_by_one_name_the_last_is_remembered(pool: Any, c
     one = node("one")
     await one.table.load(pool)
     for contact in ("sip:ann@192.0.2.7:1", "sip:ann@192.0.2.7:2", "sip:ann@192.0.2.7:3"):
-        one.table.remove([replace(device(contact, clock), left_at=clock.now() + timedelta(seconds=1))])
+        one.table.save([replace(device(contact, clock), left_at=clock.now() + timedelta(seconds=1))])
         clock.advance(10)
     clock.advance(7200)
     await one.table.turn(pool)
@@ -148,7 +148,7 @@ async def test_what_is_not_to_be_remembered_goes_once_every_node_has_read_it(poo
         await each.table.load(pool)
     await one.table.turn(pool)
     phone = device("sip:ann@192.0.2.7:5062", clock)
-    one.table.remove([replace(phone, left_at=clock.now(), expires_at=clock.now() - REMEMBERED)])
+    one.table.save([replace(phone, left_at=clock.now(), expires_at=clock.now() - REMEMBERED)])
     await one.table.turn(pool)
     await other.table.turn(pool)
     assert times(other.heard) == [("sip:ann@192.0.2.7:5062", START, START)]

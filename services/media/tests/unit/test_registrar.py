@@ -28,7 +28,7 @@ class Desk:
         credential = SipCredential(id="lobby", user_id="mia")
         kinds: Any = {"tenant": {tenant: Tenant(id=tenant, realm="x.example")}, "sip_credential": {"lobby": credential}}
         accounts.update(TenantConfig(tenant, 1, kinds))
-        self.removed: list[Device] = []
+        self.saved: list[Device] = []
         nobody: Any = None
         self.registrar = Registrar(accounts, nobody, nobody, self, self, clock, nobody)
         flow = Flow("udp", ("192.0.2.1", 5060), ("192.0.2.7", 5060))
@@ -36,10 +36,7 @@ class Desk:
         self.registrar.load([Device("dupont", "lobby", "ann", binding, START, START + HOUR, START, "", left_at)])
 
     def save(self, devices: Iterable[Device]) -> None:
-        """Nothing waits to be written."""
-
-    def remove(self, devices: Iterable[Device]) -> None:
-        self.removed += devices
+        self.saved += devices
 
     def announce(self, tenant: str, subject: str, event: EventData, at: datetime) -> None:
         """Nobody listens."""
@@ -59,6 +56,6 @@ def test_a_name_that_is_another_tenants_now_tells_nobody_whose_it_was(left_at: d
 def test_of_a_name_that_is_deleted_nothing_is_kept() -> None:
     desk = Desk("dupont")
     desk.registrar.configured([ConfigChanged(resource="sip_credential", resource_id="lobby", action="deleted", actor="olga")])
-    (gone,) = desk.removed
+    (gone,) = desk.saved
     assert (gone.left_at, gone.expires_at) == (START, START - REMEMBERED)
     assert desk.registrar.departed("dupont") == []

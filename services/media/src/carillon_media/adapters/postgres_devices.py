@@ -72,13 +72,9 @@ class PostgresDevices:
         self._swept_at = 0.0
 
     def save(self, devices: Iterable[Device]) -> None:
-        """Added or refreshed."""
+        """Added or refreshed, or gone."""
         for device in devices:
             self._pending[device.sip_user, device.binding.key] = device
-
-    def remove(self, devices: Iterable[Device]) -> None:
-        """Gone."""
-        self.save(devices)
 
     async def load(self, pool: "Pool[Any]") -> None:
         """Everything that is registered anywhere."""
@@ -174,7 +170,4 @@ class NoDevices:
     """`handlers.registrar.DeviceStore` without a database."""
 
     def save(self, devices: Iterable[Device]) -> None:
-        """Kept in memory only."""
-
-    def remove(self, devices: Iterable[Device]) -> None:
         """Kept in memory only."""

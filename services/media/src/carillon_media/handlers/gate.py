@@ -228,13 +228,8 @@ class WatchedDevices:
         self._gate = gate
 
     def save(self, devices: Iterable[Device]) -> None:
-        """Added or refreshed."""
+        """Added or refreshed, or gone."""
         saved = tuple(devices)
-        self._gate.registered(saved)
+        self._gate.registered(device for device in saved if device.left_at is None)
+        self._gate.unregistered(device for device in saved if device.left_at is not None)
         self._store.save(saved)
-
-    def remove(self, devices: Iterable[Device]) -> None:
-        """Gone."""
-        removed = tuple(devices)
-        self._gate.unregistered(removed)
-        self._store.remove(removed)

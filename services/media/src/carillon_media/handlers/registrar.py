@@ -65,10 +65,7 @@ class DeviceStore(Protocol):
     """Where bindings survive a restart; writes happen in the background."""
 
     def save(self, devices: Iterable[Device]) -> None:
-        """Added or refreshed."""
-
-    def remove(self, devices: Iterable[Device]) -> None:
-        """Gone, each with `left_at`."""
+        """Added or refreshed, or gone: those have `left_at`."""
 
 
 class Registrar:
@@ -162,8 +159,7 @@ class Registrar:
         self._keep(credential.sip_user, devices)
         kept = {device.binding.key for device in devices}
         removed = self._left(device for device in known if device.binding.key not in kept)
-        self._store.save(device for device in devices if device.binding.key in changed)
-        self._store.remove(removed)
+        self._store.save((*(device for device in devices if device.binding.key in changed), *removed))
         for device in devices:
             if device.binding.flow.reliable and not device.node:
                 self._flows.setdefault(device.binding.flow, set()).add(device.sip_user)
@@ -218,7 +214,7 @@ class Registrar:
             else:
                 self._keep(device.sip_user, (*known, device))
         self._left(gone)
-        self._store.remove(self._left(dead))
+        self._store.save(self._left(dead))
         for device in dead:
             self._announce_gone(device, "connection_lost")
 
@@ -271,7 +267,7 @@ class Registrar:
         left = self._left(dead)
         if reason == "deleted":  # Whoever is erased is not remembered.
             left = [replace(device, expires_at=self._clock.now() - REMEMBERED) for device in left]
-        self._store.remove(device for device in left if not device.node)
+        self._store.save(device for device in left if not device.node)
         for device in dead:
             if not device.node:
                 self._announce_gone(device, reason)

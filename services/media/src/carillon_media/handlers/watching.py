@@ -385,13 +385,7 @@ class ToldDevices:
         self._told = told
 
     def save(self, devices: Iterable[Device]) -> None:
-        """Added or refreshed."""
+        """Added or refreshed, or gone."""
         saved = tuple(devices)
         self._store.save(saved)
         self._told(saved)
-
-    def remove(self, devices: Iterable[Device]) -> None:
-        """Gone."""
-        removed = tuple(devices)
-        self._store.remove(removed)
-        self._told(removed)
