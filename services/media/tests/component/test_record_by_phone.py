@@ -150,6 +150,8 @@ async def test_who_is_called_outside_speaks_hears_and_keeps_by_a_carrier_s_keys(
         await reader.until("answered")
         (actor,) = studio.running.board.calls.values()
         call_id = actor.parts.sip.dialog_ids(actor.legs["a"].session)[0]
+        # SIPp ends a call in which it hears anything before the ACK.
+        await eventually(lambda: not actor.legs["a"].unacknowledged)
 
         def presses(key: str) -> None:
             via = f"Via: SIP/2.0/UDP 127.0.0.2:5060;branch=z9hG4bK{key.encode().hex()}"
