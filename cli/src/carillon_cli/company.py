@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from carillon.directory.v1 import directory_pb2
 from carillon_cli.errors import CliError
-from carillon_contracts.config import RESOURCES, SECRET_FIELDS, Resource, Tenant
+from carillon_contracts.config import OUTPUT_ONLY, RESOURCES, SECRET_FIELDS, Resource, Tenant
 
 #: A file is read whole; a company of 50,000 users is a fifth of this.
 MAX_BYTES = 128 * 1024 * 1024
@@ -201,9 +201,9 @@ def _plain_item(field: FieldDescriptor, value: Any) -> Any:
 
 def normal_resource(kind: type[Resource], given: Mapping[str, Any]) -> dict[str, Any]:
     """One resource in its one form. Raises `CliError` when it is of a later version of the directory."""
-    secret = {*SECRET_FIELDS.get(kind.KIND, ()), "etag", "config_seq"}
+    left = OUTPUT_ONLY.union(SECRET_FIELDS.get(kind.KIND, ()))
     try:
-        resource = kind.model_validate({name: value for name, value in given.items() if name not in secret})
+        resource = kind.model_validate({name: value for name, value in given.items() if name not in left})
     except ValidationError as error:
         raise CliError(f"{kind.KIND} {given.get('id')!r} is not as this command knows it: {error.errors()[0]['msg']}") from error
     return resource.model_dump(mode="json", exclude_defaults=True, exclude_none=True)

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from pydantic import JsonValue
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon_contracts.config import NODE_KINDS, RESOURCES, SECRET_FIELDS
+from carillon_contracts.config import NODE_KINDS, OUTPUT_ONLY, RESOURCES, SECRET_FIELDS
 from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
 from carillon_directory.domain.documents import dump
 from carillon_directory.testing import given
@@ -261,6 +261,7 @@ def fields_of(descriptor: Descriptor) -> set[str]:
 def test_models_and_messages_have_the_same_fields(kind: str) -> None:
     only_model = HIDDEN.get(kind, set())
     only_message = {*SECRET_FIELDS.get(kind, ()), *COMPUTED.get(kind, ())}
+    assert set(COMPUTED.get(kind, ())) | {"etag"} == OUTPUT_ONLY & fields_of(MESSAGES[kind].DESCRIPTOR), "others read it as theirs"
     assert set(RESOURCES[kind].model_fields) - only_model == fields_of(MESSAGES[kind].DESCRIPTOR) - only_message
 
 

@@ -208,12 +208,16 @@ SECRET_FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     ConferenceRoom.KIND: {"creator_pin": ("creator_pin_hash",), "participant_password": ("participant_password_hash",)},
 }
 
+#: Of a resource's message what the directory makes, whatever anybody says; no model has it but the etag.
+OUTPUT_ONLY = frozenset({"etag", "config_seq", "size", "in_use"})
+
 __all__ = [
     "BUILT_IN",
     "DESTINATION_KINDS",
     "E164",
     "EXITS",
     "NODE_KINDS",
+    "OUTPUT_ONLY",
     "RESOURCES",
     "SECRET_FIELDS",
     "TRUNK_PASSWORDS",

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from carillon_contracts.config.destinations import Destination
 from carillon_contracts.config.values import E164, Departmental, Name, Resource
@@ -127,7 +127,7 @@ class ShortNumberRule(Resource):
     #: Of external contacts.
     contact_prefix: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,2}$")] = "5"
     #: How many last digits; empty: two and three.
-    lengths: tuple[Literal[1, 2, 3, 4], ...] = ()
+    lengths: tuple[Annotated[int, Field(ge=1, le=4)], ...] = ()
     #: None is made.
     off: bool = False
 

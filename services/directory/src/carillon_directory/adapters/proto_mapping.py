@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from pydantic import JsonValue
 
-from carillon_contracts.config import SECRET_FIELDS
+from carillon_contracts.config import OUTPUT_ONLY, SECRET_FIELDS
 
 M = TypeVar("M", bound=Message)
 
@@ -97,7 +97,7 @@ def mask_error(path: str, descriptor: Descriptor) -> str:
 
 
 #: Never changed by an update, whatever its mask says.
-_FIXED = frozenset({"id", "etag", "config_seq", "size", "in_use"})
+_FIXED = OUTPUT_ONLY | {"id"}
 #: Not meant by the mask `*` unless set.
 _SECRETS = frozenset(plain for kind in SECRET_FIELDS.values() for plain in kind)
 

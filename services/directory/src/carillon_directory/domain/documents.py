@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue, ValidationError
 
-from carillon_contracts.config import RESOURCES, SECRET_FIELDS, ConferenceRoom, Resource, SipCredential, TrunkCredential, User
+from carillon_contracts.config import OUTPUT_ONLY, RESOURCES, SECRET_FIELDS, ConferenceRoom, Resource, SipCredential, TrunkCredential, User
 from carillon_contracts.sorted_map import SortedMap
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import credentials, texts
@@ -16,8 +16,8 @@ from carillon_directory.domain.outcomes import Violation
 LARGEST_RESOURCE = 256 * 1024
 #: Texts of `texts.LONGEST_TEXT` characters, each twice as long as JSON at most, that are below it with what is filled in.
 _FEW = 40
-#: Made by the directory, whatever a document says.
-_OUTPUT_ONLY = frozenset({"etag", "config_seq", "password", "outbound_pin", "phone_pin", "size", "in_use"})
+#: What no model has of a document that is right: what the directory makes, and secrets of which it keeps something else.
+_NOT_KEPT = OUTPUT_ONLY | {"password", "outbound_pin", "phone_pin"}
 #: What is kept of a secret -> the secret, as people know it.
 _SHOWN = {kept: plain for kind in SECRET_FIELDS.values() for plain, fields in kind.items() for kept in fields if kept != "realm"}
 
@@ -63,7 +63,7 @@ def parse(kind: str, document: Document, current: Resource | None, new_secret: S
     """Check one document by itself; `current` is the resource that it replaces, whose hashes a credential without password keeps."""
     if unfit := tuple(texts.violations(document)):
         return Parsed(None, unfit)
-    fields = {name: value for name, value in document.items() if name not in _OUTPUT_ONLY}
+    fields = {name: value for name, value in document.items() if name not in _NOT_KEPT}
     made = ""
     if kind == SipCredential.KIND:
         password = document.get("password") or ""
