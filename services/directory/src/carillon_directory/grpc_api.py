@@ -262,10 +262,10 @@ class ResourceServicer:
 
 
 class Schedules(ResourceServicer):
-    """Of which a new one may have the public holidays of some years from the beginning."""
+    """Of which a new one may have the public holidays of some years from the beginning, and no usual hours."""
 
     async def create_command(self, request: Any) -> CreateResource:
-        command = await super().create_command(request)
+        command = replace(await super().create_command(request), usual_hours=not request.without_usual_hours)
         if not request.holidays_of:
             return command
         tenant = or_raise(await self._directory.read(current_tenant())).tenant

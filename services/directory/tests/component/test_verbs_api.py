@@ -179,6 +179,8 @@ async def test_a_new_schedule_has_the_holidays_of_the_years_that_are_asked_for(c
     made = await company.schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=pb.Schedule(id="shop"), holidays_of=years))
     assert {(each.date, each.region) for each in made.schedule.holidays} >= {("2030-12-25", "VD"), ("2031-01-01", "VD")}
     assert [(each.start, each.end) for each in made.schedule.ranges] == [("09:00", "12:00"), ("13:00", "18:00")]
+    never = await company.schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=pb.Schedule(id="never"), without_usual_hours=True))
+    assert not never.schedule.ranges
     wrong = pb.CreateScheduleRequest(schedule=pb.Schedule(id="other"), holidays_of=[pb.HolidayYear(country="CH", region="Q", year=2030)])
     with pytest.raises(grpc.aio.AioRpcError, match="CH has no region 'Q'"):
         await company.schedules.CreateSchedule(wrong)

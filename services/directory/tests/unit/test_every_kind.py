@@ -40,6 +40,7 @@ AUDIO = {
 }
 #: With one of every kind at least.
 EVERY: dict[str, Any] = WHOLE | {
+    "schedules": [*WHOLE["schedules"], {"id": "never"}],
     "audios": [{"id": "jingle", **AUDIO}],
     "playlists": [{"id": "calm", "tracks": [{"audio_id": "jingle"}]}],
     "recording_policies": [{"id": "some", "mode": "on_demand"}],

@@ -7,7 +7,7 @@ import pytest
 from carillon_contracts.config import Device, Schedule
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.public_holidays import holidays_of
-from carillon_directory.domain.commands import ApplyCompany, AssignDevice, Bounds, CreateResource, ImportHolidays, MoveDevice
+from carillon_directory.domain.commands import ApplyCompany, AssignDevice, Batch, Bounds, CreateResource, ImportHolidays, MoveDevice
 from carillon_directory.domain.decide import decide
 from carillon_directory.domain.outcomes import Accepted, Forbidden, Invalid, Missing, Stale
 from carillon_directory.testing import after, given
@@ -112,6 +112,8 @@ def test_a_new_schedule_has_the_usual_hours_unless_it_says_when_it_is_open(confi
     assert made() == made(mode="closed") == [(week, "09:00", "12:00"), (week, "13:00", "18:00")]
     assert made(ranges=[{"weekdays": [6], "start": "10:00", "end": "11:00"}]) == [((6,), "10:00", "11:00")]
     assert made(exceptions=[{"date": "2026-12-24", "ranges": [{"start": "10:00", "end": "11:00"}]}]) == []
+    never = CreateResource(actor="x", kind="schedule", document={"id": "never"}, usual_hours=False)
+    assert after(config, never).schedules["never"].ranges == after(config, Batch(actor="x", items=(never,))).schedules["never"].ranges == ()
 
 
 @pytest.mark.feature("D-12")

@@ -48,11 +48,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateResource(Asked):
-    """Make a new resource. `spare_password` is used for a credential that brings none."""
+    """Make a new resource. `spare_password` is used for a credential that brings none, `usual_hours` for a schedule that says none."""
 
     kind: str
     document: Document = field(repr=False)
     spare_password: str = field(default="", repr=False)
+    usual_hours: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

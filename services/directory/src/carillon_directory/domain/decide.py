@@ -38,7 +38,7 @@ from carillon_directory.domain.logins_of_names import with_login
 from carillon_directory.domain.outcomes import Accepted, Decision, Exists, Held, Holder, Invalid, Missing, Refused, Stale, Violation, under
 from carillon_directory.domain.short_numbers import Remarks, following, with_short_number
 from carillon_directory.domain.texts import text_error
-from carillon_directory.domain.usual_hours import with_usual_hours
+from carillon_directory.domain.usual_hours import begun
 
 _NOTHING: frozenset[Claim] = frozenset()
 _Single = CreateResource | UpdateResource | DeleteResource
@@ -175,7 +175,7 @@ def _piece(
     if isinstance(command, CreateResource):
         if current is not None:
             return Exists(*key)
-        document = with_login(state.index, command.kind, with_usual_hours(state.config, command.kind, command.document))
+        document = with_login(state.index, command.kind, begun(state.config, command))
         document = with_short_number(state, document, command.kind, lambda digits: any(index.takers("digits", digits)), remarks)
         return _parsed(state.config, command, None, document, place)
     if current is None:

@@ -4,18 +4,19 @@ from pydantic import JsonValue
 
 from carillon_contracts.config import Department, Schedule, Site
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.domain.commands import Document
+from carillon_directory.domain.commands import CreateResource, Document
 from carillon_directory.domain.organisation import site_of
 
 _USUAL = (("09:00", "12:00"), ("13:00", "18:00"))
 
 
-def with_usual_hours(config: TenantConfig, kind: str, document: Document) -> Document:
+def begun(config: TenantConfig, command: CreateResource) -> Document:
     """The document of a new schedule, with opening hours unless it says when it is open, and the time zone of its department's site."""
-    if kind != Schedule.KIND:
+    document = command.document
+    if command.kind != Schedule.KIND:
         return document
     more: dict[str, JsonValue] = {}
-    if not document.get("ranges") and not document.get("exceptions"):
+    if command.usual_hours and not document.get("ranges") and not document.get("exceptions"):
         more["ranges"] = [{"weekdays": [1, 2, 3, 4, 5], "start": start, "end": end} for start, end in _USUAL]
     department = config.get(Department, str(document.get("department_id") or ""))
     site = config.get(Site, site_of(config, department)) if department is not None else None

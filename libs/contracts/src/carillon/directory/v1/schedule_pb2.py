@@ -27,15 +27,15 @@ from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$carillon/directory/v1/schedule.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\";\n\x0bWeeklyRange\x12\x10\n\x08weekdays\x18\x01 \x03(\x05\x12\r\n\x05start\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\t\"a\n\x11ScheduleException\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12/\n\x06ranges\x18\x02 \x03(\x0b\x32\x1f.carillon.directory.v1.DayRange\x12\r\n\x05label\x18\x03 \x01(\t\"&\n\x08\x44\x61yRange\x12\r\n\x05start\x18\x01 \x01(\t\x12\x0b\n\x03\x65nd\x18\x02 \x01(\t\"G\n\x07Holiday\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0f\n\x07\x63ountry\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\"\xbb\x02\n\x08Schedule\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x11\n\ttime_zone\x18\x0b \x01(\t\x12\x32\n\x06ranges\x18\x0c \x03(\x0b\x32\".carillon.directory.v1.WeeklyRange\x12<\n\nexceptions\x18\r \x03(\x0b\x32(.carillon.directory.v1.ScheduleException\x12\x30\n\x08holidays\x18\x0e \x03(\x0b\x32\x1e.carillon.directory.v1.Holiday\x12\x31\n\x04mode\x18\x0f \x01(\x0e\x32#.carillon.directory.v1.ScheduleMode\"L\n\x12GetScheduleRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"H\n\x13GetScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\"\xb8\x01\n\x14ListSchedulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"d\n\x15ListSchedulesResponse\x12\x32\n\tschedules\x18\x01 \x03(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x93\x01\n\x15\x43reateScheduleRequest\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x37\n\x0bholidays_of\x18\x03 \x03(\x0b\x32\".carillon.directory.v1.HolidayYear\"<\n\x0bHolidayYear\x12\x0f\n\x07\x63ountry\x18\x01 \x01(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0c\n\x04year\x18\x03 \x01(\x05\"K\n\x16\x43reateScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\"\x8b\x01\n\x15UpdateScheduleRequest\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"K\n\x16UpdateScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\"A\n\x15\x44\x65leteScheduleRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x18\n\x16\x44\x65leteScheduleResponse\"\x82\x01\n\x15ImportHolidaysRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ountry\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x0c\n\x04year\x18\x04 \x01(\x05\x12\x10\n\x08language\x18\x05 \x01(\t\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\"}\n\x16ImportHolidaysResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12\x30\n\x08holidays\x18\x02 \x03(\x0b\x32\x1e.carillon.directory.v1.Holiday\"u\n\x16SetScheduleModeRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x31\n\x04mode\x18\x02 \x01(\x0e\x32#.carillon.directory.v1.ScheduleMode\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"L\n\x17SetScheduleModeResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule*\xad\x01\n\x0cScheduleMode\x12\x1d\n\x19SCHEDULE_MODE_UNSPECIFIED\x10\x00\x12\x1b\n\x17SCHEDULE_MODE_AUTOMATIC\x10\x01\x12\x15\n\x11SCHEDULE_MODE_DAY\x10\x02\x12\x17\n\x13SCHEDULE_MODE_NIGHT\x10\x03\x12\x17\n\x13SCHEDULE_MODE_LUNCH\x10\x04\x12\x18\n\x14SCHEDULE_MODE_CLOSED\x10\x05\x32\x91\x06\n\x0fScheduleService\x12\x64\n\x0bGetSchedule\x12).carillon.directory.v1.GetScheduleRequest\x1a*.carillon.directory.v1.GetScheduleResponse\x12j\n\rListSchedules\x12+.carillon.directory.v1.ListSchedulesRequest\x1a,.carillon.directory.v1.ListSchedulesResponse\x12m\n\x0e\x43reateSchedule\x12,.carillon.directory.v1.CreateScheduleRequest\x1a-.carillon.directory.v1.CreateScheduleResponse\x12m\n\x0eUpdateSchedule\x12,.carillon.directory.v1.UpdateScheduleRequest\x1a-.carillon.directory.v1.UpdateScheduleResponse\x12m\n\x0e\x44\x65leteSchedule\x12,.carillon.directory.v1.DeleteScheduleRequest\x1a-.carillon.directory.v1.DeleteScheduleResponse\x12m\n\x0eImportHolidays\x12,.carillon.directory.v1.ImportHolidaysRequest\x1a-.carillon.directory.v1.ImportHolidaysResponse\x12p\n\x0fSetScheduleMode\x12-.carillon.directory.v1.SetScheduleModeRequest\x1a..carillon.directory.v1.SetScheduleModeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$carillon/directory/v1/schedule.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\";\n\x0bWeeklyRange\x12\x10\n\x08weekdays\x18\x01 \x03(\x05\x12\r\n\x05start\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\t\"a\n\x11ScheduleException\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12/\n\x06ranges\x18\x02 \x03(\x0b\x32\x1f.carillon.directory.v1.DayRange\x12\r\n\x05label\x18\x03 \x01(\t\"&\n\x08\x44\x61yRange\x12\r\n\x05start\x18\x01 \x01(\t\x12\x0b\n\x03\x65nd\x18\x02 \x01(\t\"G\n\x07Holiday\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0f\n\x07\x63ountry\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\"\xbb\x02\n\x08Schedule\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x11\n\ttime_zone\x18\x0b \x01(\t\x12\x32\n\x06ranges\x18\x0c \x03(\x0b\x32\".carillon.directory.v1.WeeklyRange\x12<\n\nexceptions\x18\r \x03(\x0b\x32(.carillon.directory.v1.ScheduleException\x12\x30\n\x08holidays\x18\x0e \x03(\x0b\x32\x1e.carillon.directory.v1.Holiday\x12\x31\n\x04mode\x18\x0f \x01(\x0e\x32#.carillon.directory.v1.ScheduleMode\"L\n\x12GetScheduleRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"H\n\x13GetScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\"\xb8\x01\n\x14ListSchedulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"d\n\x15ListSchedulesResponse\x12\x32\n\tschedules\x18\x01 \x03(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb0\x01\n\x15\x43reateScheduleRequest\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x37\n\x0bholidays_of\x18\x03 \x03(\x0b\x32\".carillon.directory.v1.HolidayYear\x12\x1b\n\x13without_usual_hours\x18\x04 \x01(\x08\"<\n\x0bHolidayYear\x12\x0f\n\x07\x63ountry\x18\x01 \x01(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0c\n\x04year\x18\x03 \x01(\x05\"K\n\x16\x43reateScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\"\x8b\x01\n\x15UpdateScheduleRequest\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"K\n\x16UpdateScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\"A\n\x15\x44\x65leteScheduleRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x18\n\x16\x44\x65leteScheduleResponse\"\x82\x01\n\x15ImportHolidaysRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ountry\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x0c\n\x04year\x18\x04 \x01(\x05\x12\x10\n\x08language\x18\x05 \x01(\t\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\"}\n\x16ImportHolidaysResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12\x30\n\x08holidays\x18\x02 \x03(\x0b\x32\x1e.carillon.directory.v1.Holiday\"u\n\x16SetScheduleModeRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x31\n\x04mode\x18\x02 \x01(\x0e\x32#.carillon.directory.v1.ScheduleMode\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"L\n\x17SetScheduleModeResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule*\xad\x01\n\x0cScheduleMode\x12\x1d\n\x19SCHEDULE_MODE_UNSPECIFIED\x10\x00\x12\x1b\n\x17SCHEDULE_MODE_AUTOMATIC\x10\x01\x12\x15\n\x11SCHEDULE_MODE_DAY\x10\x02\x12\x17\n\x13SCHEDULE_MODE_NIGHT\x10\x03\x12\x17\n\x13SCHEDULE_MODE_LUNCH\x10\x04\x12\x18\n\x14SCHEDULE_MODE_CLOSED\x10\x05\x32\x91\x06\n\x0fScheduleService\x12\x64\n\x0bGetSchedule\x12).carillon.directory.v1.GetScheduleRequest\x1a*.carillon.directory.v1.GetScheduleResponse\x12j\n\rListSchedules\x12+.carillon.directory.v1.ListSchedulesRequest\x1a,.carillon.directory.v1.ListSchedulesResponse\x12m\n\x0e\x43reateSchedule\x12,.carillon.directory.v1.CreateScheduleRequest\x1a-.carillon.directory.v1.CreateScheduleResponse\x12m\n\x0eUpdateSchedule\x12,.carillon.directory.v1.UpdateScheduleRequest\x1a-.carillon.directory.v1.UpdateScheduleResponse\x12m\n\x0e\x44\x65leteSchedule\x12,.carillon.directory.v1.DeleteScheduleRequest\x1a-.carillon.directory.v1.DeleteScheduleResponse\x12m\n\x0eImportHolidays\x12,.carillon.directory.v1.ImportHolidaysRequest\x1a-.carillon.directory.v1.ImportHolidaysResponse\x12p\n\x0fSetScheduleMode\x12-.carillon.directory.v1.SetScheduleModeRequest\x1a..carillon.directory.v1.SetScheduleModeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.schedule_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SCHEDULEMODE']._serialized_start=2258
-  _globals['_SCHEDULEMODE']._serialized_end=2431
+  _globals['_SCHEDULEMODE']._serialized_start=2287
+  _globals['_SCHEDULEMODE']._serialized_end=2460
   _globals['_WEEKLYRANGE']._serialized_start=167
   _globals['_WEEKLYRANGE']._serialized_end=226
   _globals['_SCHEDULEEXCEPTION']._serialized_start=228
@@ -55,27 +55,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSCHEDULESRESPONSE']._serialized_start=1097
   _globals['_LISTSCHEDULESRESPONSE']._serialized_end=1197
   _globals['_CREATESCHEDULEREQUEST']._serialized_start=1200
-  _globals['_CREATESCHEDULEREQUEST']._serialized_end=1347
-  _globals['_HOLIDAYYEAR']._serialized_start=1349
-  _globals['_HOLIDAYYEAR']._serialized_end=1409
-  _globals['_CREATESCHEDULERESPONSE']._serialized_start=1411
-  _globals['_CREATESCHEDULERESPONSE']._serialized_end=1486
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_start=1489
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_end=1628
-  _globals['_UPDATESCHEDULERESPONSE']._serialized_start=1630
-  _globals['_UPDATESCHEDULERESPONSE']._serialized_end=1705
-  _globals['_DELETESCHEDULEREQUEST']._serialized_start=1707
-  _globals['_DELETESCHEDULEREQUEST']._serialized_end=1772
-  _globals['_DELETESCHEDULERESPONSE']._serialized_start=1774
-  _globals['_DELETESCHEDULERESPONSE']._serialized_end=1798
-  _globals['_IMPORTHOLIDAYSREQUEST']._serialized_start=1801
-  _globals['_IMPORTHOLIDAYSREQUEST']._serialized_end=1931
-  _globals['_IMPORTHOLIDAYSRESPONSE']._serialized_start=1933
-  _globals['_IMPORTHOLIDAYSRESPONSE']._serialized_end=2058
-  _globals['_SETSCHEDULEMODEREQUEST']._serialized_start=2060
-  _globals['_SETSCHEDULEMODEREQUEST']._serialized_end=2177
-  _globals['_SETSCHEDULEMODERESPONSE']._serialized_start=2179
-  _globals['_SETSCHEDULEMODERESPONSE']._serialized_end=2255
-  _globals['_SCHEDULESERVICE']._serialized_start=2434
-  _globals['_SCHEDULESERVICE']._serialized_end=3219
+  _globals['_CREATESCHEDULEREQUEST']._serialized_end=1376
+  _globals['_HOLIDAYYEAR']._serialized_start=1378
+  _globals['_HOLIDAYYEAR']._serialized_end=1438
+  _globals['_CREATESCHEDULERESPONSE']._serialized_start=1440
+  _globals['_CREATESCHEDULERESPONSE']._serialized_end=1515
+  _globals['_UPDATESCHEDULEREQUEST']._serialized_start=1518
+  _globals['_UPDATESCHEDULEREQUEST']._serialized_end=1657
+  _globals['_UPDATESCHEDULERESPONSE']._serialized_start=1659
+  _globals['_UPDATESCHEDULERESPONSE']._serialized_end=1734
+  _globals['_DELETESCHEDULEREQUEST']._serialized_start=1736
+  _globals['_DELETESCHEDULEREQUEST']._serialized_end=1801
+  _globals['_DELETESCHEDULERESPONSE']._serialized_start=1803
+  _globals['_DELETESCHEDULERESPONSE']._serialized_end=1827
+  _globals['_IMPORTHOLIDAYSREQUEST']._serialized_start=1830
+  _globals['_IMPORTHOLIDAYSREQUEST']._serialized_end=1960
+  _globals['_IMPORTHOLIDAYSRESPONSE']._serialized_start=1962
+  _globals['_IMPORTHOLIDAYSRESPONSE']._serialized_end=2087
+  _globals['_SETSCHEDULEMODEREQUEST']._serialized_start=2089
+  _globals['_SETSCHEDULEMODEREQUEST']._serialized_end=2206
+  _globals['_SETSCHEDULEMODERESPONSE']._serialized_start=2208
+  _globals['_SETSCHEDULEMODERESPONSE']._serialized_end=2284
+  _globals['_SCHEDULESERVICE']._serialized_start=2463
+  _globals['_SCHEDULESERVICE']._serialized_end=3248
 # @@protoc_insertion_point(module_scope)

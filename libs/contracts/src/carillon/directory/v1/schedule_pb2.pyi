@@ -185,7 +185,7 @@ class Schedule(_message.Message):
     """Set by hand, it beats the ranges; automatic if unset."""
     @_builtins.property
     def ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___WeeklyRange]:
-        """CreateSchedule without ranges and exceptions makes Monday to Friday 09:00 to 12:00 and 13:00 to 18:00."""
+        """CreateSchedule without ranges and exceptions makes Monday to Friday 09:00 to 12:00 and 13:00 to 18:00, unless it asks for none."""
 
     @_builtins.property
     def exceptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScheduleException]:
@@ -327,8 +327,11 @@ class CreateScheduleRequest(_message.Message):
     SCHEDULE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     HOLIDAYS_OF_FIELD_NUMBER: _builtins.int
+    WITHOUT_USUAL_HOURS_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why, kept in the history."""
+    without_usual_hours: _builtins.bool
+    """It is open when it says so alone: without ranges and exceptions never, in place of the usual hours. A whole company as YAML always means that."""
     @_builtins.property
     def schedule(self) -> Global___Schedule:
         """Without a time zone it has that of its department's site."""
@@ -343,10 +346,11 @@ class CreateScheduleRequest(_message.Message):
         schedule: Global___Schedule | None = ...,
         reason: _builtins.str = ...,
         holidays_of: _abc.Iterable[Global___HolidayYear] | None = ...,
+        without_usual_hours: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["holidays_of", b"holidays_of", "reason", b"reason", "schedule", b"schedule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holidays_of", b"holidays_of", "reason", b"reason", "schedule", b"schedule", "without_usual_hours", b"without_usual_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
