@@ -149,7 +149,11 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     "voicemail": _EVERYWHERE
     | _service("common.v1.CallApplication", SERVICE, "Next Await")
     | _service("voicemail.v1.ConferenceInvitationService", ADMIN, "InviteToConference CancelInvitation ListInvitations")
-    | _service("voicemail.v1.MessageService", READER, "ListMessages GetMessage FetchMessageAudio ExportLetters"),
+    | _service(
+        "voicemail.v1.MessageService",
+        READER,
+        "ListMessages GetMessage FetchMessageAudio MarkMessage DeleteMessage UndeleteMessage ExportLetters",
+    ),
     "cdr": _EVERYWHERE
     | _service("cdr.v1.LedgerService", SERVICE, "ConfirmCalls")
     | _service("cdr.v1.RecordService", READER, "ListRecords GetRecord ListCallEvents StreamDecisions")

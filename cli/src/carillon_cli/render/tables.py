@@ -193,12 +193,13 @@ def messages_table(messages: Iterable[voicemail_pb2.Message]) -> list[str]:
             message.mailbox_id,
             message.caller_number or "withheld",
             f"{message.duration_ms / 1000:.1f}",
+            _field(message, "state"),
             message.email_state,
             message.message_id,
         )
         for message in messages
     ]
-    return table(("RECEIVED (UTC)", "MAILBOX", "CALLER", "SECONDS", "E-MAIL", "MESSAGE ID"), rows)
+    return table(("RECEIVED (UTC)", "MAILBOX", "CALLER", "SECONDS", "STATE", "E-MAIL", "MESSAGE ID"), rows)
 
 
 def _brief(data: Mapping[str, Any]) -> str:

@@ -47,7 +47,7 @@ from carillon_voicemail.handlers import Postman
 from carillon_voicemail.io.conference_mail import BATCH as CONFERENCE_BATCH
 from carillon_voicemail.io.conference_mail import CONSUMER as CONFERENCES
 from carillon_voicemail.io.conference_mail import ConferenceSubscriber, SummarySender
-from carillon_voicemail.io.housekeeping import keep_inbox_small
+from carillon_voicemail.io.housekeeping import keep_small
 from carillon_voicemail.io.kept_invitations import InvitationKeeper
 from carillon_voicemail.io.mail_sender import MailSender
 from carillon_voicemail.letters import CONSUMER as LETTER_CONSUMER
@@ -89,9 +89,9 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         jobs = PostgresMailJobs(pool)
         sender = MailSender(jobs, _postman(settings, jobs, objects), outbox.wake)
         tasks.start(sender.run(), "mail")
-        tasks.start(keep_inbox_small(Inbox(pool)), "housekeeping")
         await configuration.caught_up(settings.catch_up_seconds)
-        messages = PostgresMessages(pool, objects)
+        messages = PostgresMessages(pool, objects, wake=outbox.wake)
+        tasks.start(keep_small(Inbox(pool), messages), "housekeeping")
         server = await guarded_server(settings, "voicemail", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         conferences = ConferenceApplication(configuration, ConferenceDoor(pool), SystemClock())
         kept_letters = KeptLetters(Maildir(settings.maildir) if settings.maildir is not None else None)

@@ -17,21 +17,29 @@ from carillon.common.v1 import call_application_pb2_grpc as app_rpc
 from carillon.voicemail.v1 import voicemail_pb2 as pb
 from carillon.voicemail.v1 import voicemail_pb2_grpc as rpc
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
-from carillon_kit.errors import InvalidArgument, NotFound, PermissionDenied, Unavailable
+from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unavailable
 from carillon_kit.grpc_server import current_tenant
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_kit.pages import decode_token, encode_token, page_size
 from carillon_voicemail.adapters.letters_kept import KeptLetter
 from carillon_voicemail.conference_application import ConferenceApplication, is_for
 from carillon_voicemail.domain import dialogue
-from carillon_voicemail.domain.message import MailState, Message
+from carillon_voicemail.domain.message import MailState, Message, MessageState
 from carillon_voicemail.ports import Configurations, Messages
 
 APPLICATION_SERVICE = "carillon.common.v1.CallApplication"
 MESSAGE_SERVICE = "carillon.voicemail.v1.MessageService"
 _READERS = frozenset({ADMIN, OPERATOR, SERVICE})
 APPLICATION_RIGHTS = {"Next": frozenset({SERVICE}), "Await": frozenset({SERVICE})}
-MESSAGE_RIGHTS = dict.fromkeys(("ListMessages", "GetMessage", "FetchMessageAudio", "ExportLetters"), _READERS)
+MESSAGE_RIGHTS = dict.fromkeys(
+    ("ListMessages", "GetMessage", "FetchMessageAudio", "MarkMessage", "DeleteMessage", "UndeleteMessage", "ExportLetters"), _READERS
+)
+_MARKS = {
+    pb.MESSAGE_STATE_NEW: MessageState.NEW,
+    pb.MESSAGE_STATE_HEARD: MessageState.HEARD,
+    pb.MESSAGE_STATE_SAVED: MessageState.SAVED,
+}
+_STATES = {**{state: mark for mark, state in _MARKS.items()}, MessageState.DELETED: pb.MESSAGE_STATE_DELETED}
 CHUNK_BYTES = 64 * 1024
 _LONGEST_ADDRESS = 254
 #: A tenant's e-mails to an address that are still here.
@@ -151,7 +159,7 @@ class MessageApi(rpc.MessageServiceServicer):
         """One page, newest first."""
         size = page_size(request.page_size)
         after = _position(request)
-        found = await self._messages.list(current_tenant(), _mailbox(request), after, size + 1)
+        found = await self._messages.list(current_tenant(), _mailbox(request), after, size + 1, deleted=request.show_deleted)
         response = pb.ListMessagesResponse(messages=[message_proto(message) for message in found[:size]])
         if len(found) > size:
             last = found[size - 1]
@@ -175,6 +183,26 @@ class MessageApi(rpc.MessageServiceServicer):
         for start in range(0, len(audio), CHUNK_BYTES):
             yield pb.FetchMessageAudioResponse(chunk=audio[start : start + CHUNK_BYTES])
 
+    async def MarkMessage(self, request: pb.MarkMessageRequest, context: Any) -> pb.MarkMessageResponse:
+        """Not of one that is deleted."""
+        mark = _MARKS.get(request.state)
+        if mark is None:
+            raise InvalidArgument({"state": "must be new, heard or saved"})
+        if (await self._get(request.message_id)).state is MessageState.DELETED:
+            raise FailedPrecondition([("DELETED", f"messages/{request.message_id}", "is deleted: undelete it first")])
+        return pb.MarkMessageResponse(message=await self._mark(request.message_id, mark))
+
+    async def DeleteMessage(self, request: pb.DeleteMessageRequest, context: Any) -> pb.DeleteMessageResponse:
+        """It can be taken back for some days."""
+        return pb.DeleteMessageResponse(message=await self._mark(request.message_id, MessageState.DELETED))
+
+    async def UndeleteMessage(self, request: pb.UndeleteMessageRequest, context: Any) -> pb.UndeleteMessageResponse:
+        """One that is there stays as it is."""
+        message = await self._get(request.message_id)
+        if message.state is not MessageState.DELETED:
+            return pb.UndeleteMessageResponse(message=message_proto(message))
+        return pb.UndeleteMessageResponse(message=await self._mark(request.message_id, MessageState.HEARD))
+
     async def ExportLetters(self, request: pb.ExportLettersRequest, context: Any) -> AsyncIterator[pb.ExportLettersResponse]:
         """Of the caller's tenant alone, whatever the address."""
         if not 3 <= len(request.address) <= _LONGEST_ADDRESS or "\0" in request.address:
@@ -185,14 +213,23 @@ class MessageApi(rpc.MessageServiceServicer):
             yield pb.ExportLettersResponse(letter=letter)
 
     async def _get(self, message_id: str) -> Message:
-        try:
-            wanted = UUID(message_id)
-        except ValueError as error:
-            raise InvalidArgument({"message_id": "must be a UUID"}) from error
-        message = await self._messages.get(current_tenant(), wanted)
+        message = await self._messages.get(current_tenant(), _uuid(message_id))
         if message is None:
             raise NotFound(f"messages/{message_id}")
         return message
+
+    async def _mark(self, message_id: str, state: MessageState) -> pb.Message:
+        message = await self._messages.mark(current_tenant(), _uuid(message_id), state)
+        if message is None:
+            raise NotFound(f"messages/{message_id}")
+        return message_proto(message)
+
+
+def _uuid(message_id: str) -> UUID:
+    try:
+        return UUID(message_id)
+    except ValueError as error:
+        raise InvalidArgument({"message_id": "must be a UUID"}) from error
 
 
 def message_proto(message: Message) -> pb.Message:
@@ -209,6 +246,7 @@ def message_proto(message: Message) -> pb.Message:
         duration_ms=message.duration_ms,
         email_state=(MailState.PENDING if message.mail_state is MailState.SENDING else message.mail_state).value,
         object=message.object,
+        state=_STATES[message.state],
     )
 
 

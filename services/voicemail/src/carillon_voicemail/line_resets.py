@@ -18,7 +18,7 @@ from carillon_kit.bus import ConsumerSpec, Delivered, Retry
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import ObjectStore
 from carillon_kit.postgres import UNAVAILABLE
-from carillon_voicemail.adapters.postgres_messages import COUNT, LOCK, delete_audio
+from carillon_voicemail.adapters.postgres_messages import LOCK, counts, delete_audio
 from carillon_voicemail.ports import Wake
 
 CONSUMER = ConsumerSpec(stream=CONFIG.name, durable="voicemail-line-resets", subject="carillon.*.config.mailbox.updated")
@@ -57,18 +57,18 @@ class LineResets:
             gone = [row["object"] for row in await connection.fetch(_GONE, *box, at)]
             await delete_audio(connection, self._objects, gone)
             if gone:
-                changed = self._changed(event, mailbox_id, await connection.fetchval(COUNT, *box))
+                changed = self._changed(event, mailbox_id, *await counts(connection, *box))
                 await outbox.put(connection, MAILBOXES.name, [(changed.id, mailbox_subject(*box, "changed"), changed.to_json())])
         return len(gone)
 
-    def _changed(self, cause: Event, mailbox_id: str, new: int) -> Event:
+    def _changed(self, cause: Event, mailbox_id: str, new: int, old: int) -> Event:
         return Event(
             id=uuid5(cause.id, mailbox_id),
             source="carillon/voicemail",
             type=f"carillon.{MailboxChanged.TYPE}",
             subject=f"mailbox/{mailbox_id}",
             time=cause.time,
-            data=MailboxChanged(mailbox_id=mailbox_id, new=new, old=0).model_dump(mode="json"),
+            data=MailboxChanged(mailbox_id=mailbox_id, new=new, old=old).model_dump(mode="json"),
             tenantid=cause.tenantid,
             causationid=cause.id,
         )

@@ -9,7 +9,7 @@ from uuid import UUID
 from carillon_contracts.envelope import Event
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.errors import Unavailable
-from carillon_voicemail.domain.message import Addressing, Message
+from carillon_voicemail.domain.message import Addressing, Message, MessageState
 
 
 class StoreUnavailable(Unavailable):
@@ -50,8 +50,13 @@ class Messages(Protocol):
     async def get(self, tenant: str, message_id: UUID) -> Message | None:
         """One message."""
 
-    async def list(self, tenant: str, mailbox_id: str | None, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[Message]:
-        """Newest first; `after` is (received_at, message_id) of the last one that was read."""
+    async def mark(self, tenant: str, message_id: UUID, state: MessageState) -> Message | None:
+        """The message with that state, which its box's counts tell if it had another; None: there is none. Raises `StoreUnavailable`."""
+
+    async def list(
+        self, tenant: str, mailbox_id: str | None, after: tuple[datetime, UUID] | None, limit: int, *, deleted: bool = False
+    ) -> Sequence[Message]:
+        """Newest first; `after` is (received_at, message_id) of the last one that was read. `deleted`: those that can be taken back too."""
 
 
 @dataclass(frozen=True, slots=True)

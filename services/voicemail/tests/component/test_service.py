@@ -263,3 +263,41 @@ async def test_killed_in_the_middle_it_stores_and_mails_each_message_once(
     assert await pool.fetchval(f"select count(*) {ours}") == 40
     stored = {str(row["message_id"]) for row in await pool.fetch(f"select message_id {ours}")}
     assert stored <= {letter.strip("<>").split("@")[0] for letter in letters}
+
+
+@pytest.mark.feature("V-7")
+async def test_a_message_is_marked_deleted_and_taken_back(bus: Bus, target: str) -> None:
+    await leave(bus, "marked")
+    async with channel(target, token(ADMIN, "dupont")) as opened:
+        stub = MessageServiceStub(opened)
+
+        async def states(*, deleted: bool = False) -> list[str]:
+            listed = await stub.ListMessages(pb.ListMessagesRequest(mailbox_id="main", show_deleted=deleted))
+            return [pb.MessageState.Name(message.state).removeprefix("MESSAGE_STATE_") for message in listed.messages]
+
+        async def there() -> bool:
+            return await states() == ["NEW"]
+
+        await eventually(there)
+        message_id = (await stub.ListMessages(pb.ListMessagesRequest())).messages[0].message_id
+        await stub.MarkMessage(pb.MarkMessageRequest(message_id=message_id, state=pb.MESSAGE_STATE_SAVED))
+        assert await states() == ["SAVED"]
+        await stub.DeleteMessage(pb.DeleteMessageRequest(message_id=message_id))
+        assert await states() == []
+        assert await states(deleted=True) == ["DELETED"]
+        for attempt, code in (
+            (pb.MarkMessageRequest(message_id=message_id, state=pb.MESSAGE_STATE_NEW), grpc.StatusCode.FAILED_PRECONDITION),
+            (pb.MarkMessageRequest(message_id=message_id, state=pb.MESSAGE_STATE_DELETED), grpc.StatusCode.INVALID_ARGUMENT),
+            (pb.MarkMessageRequest(message_id=message_id), grpc.StatusCode.INVALID_ARGUMENT),
+            (pb.MarkMessageRequest(message_id="7", state=pb.MESSAGE_STATE_NEW), grpc.StatusCode.INVALID_ARGUMENT),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.MarkMessage(attempt)
+            assert refused.value.code() == code
+        for _ in range(2):
+            assert (await stub.UndeleteMessage(pb.UndeleteMessageRequest(message_id=message_id))).message.state == pb.MESSAGE_STATE_HEARD
+        assert await states() == ["HEARD"]
+    async with channel(target, token(ADMIN, "martin")) as opened:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await MessageServiceStub(opened).DeleteMessage(pb.DeleteMessageRequest(message_id=message_id))
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND

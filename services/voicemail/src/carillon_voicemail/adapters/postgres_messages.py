@@ -4,7 +4,7 @@ was left before its mailbox went to somebody else is not stored, and its audio g
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,14 +13,17 @@ import asyncpg
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import MAILBOXES, mailbox_subject
 from carillon_kit import outbox
+from carillon_kit.clock import Clock, SystemClock
+from carillon_kit.ids import SystemIds
 from carillon_kit.inbox import Inbox
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_voicemail.adapters.postgres import acquired
-from carillon_voicemail.domain.message import Addressing, MailState, Message, changed_event
+from carillon_voicemail.domain.message import Addressing, MailState, Message, MessageState, changed_event, marked_event
+from carillon_voicemail.ports import Wake
 
 CONSUMER = "voicemail"
 MESSAGE_COLUMNS = (
-    "m.message_id, m.tenant, m.mailbox_id, m.call_id, m.seq, m.caller_number, m.caller_name, m.received_at, m.duration_ms, m.object"
+    "m.message_id, m.tenant, m.mailbox_id, m.call_id, m.seq, m.caller_number, m.caller_name, m.received_at, m.duration_ms, m.object, m.mark"
 )
 _INSERT = """
 insert into message (message_id, tenant, mailbox_id, call_id, seq, caller_number, caller_name, received_at, duration_ms, object)
@@ -31,14 +34,32 @@ LOCK = "select pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))"
 #: Whether the audio of `$1` is a message's.
 _SHARED = "select exists (select from message where object = $1)"
 _FORMER = "select exists (select from line_reset where tenant = $1 and mailbox_id = $2 and reset_at >= $3)"
-COUNT = "select count(*) from message where tenant = $1 and mailbox_id = $2"
+#: New and old.
+_COUNTS = """
+select count(*) filter (where mark = 'new') as new, count(*) filter (where mark in ('heard', 'saved')) as old
+  from message where tenant = $1 and mailbox_id = $2"""
+_BOX = "select mailbox_id from message where tenant = $1 and message_id = $2"
+_MARK = """
+update message set mark = $3, marked_at = clock_timestamp() where tenant = $1 and message_id = $2 and mark <> $3"""
+_PURGE = "delete from message where mark = 'deleted' and marked_at < clock_timestamp() - $1::interval returning object"
+#: New ones first, each kind in the order of coming; `$3`: those too that have just been deleted.
+_BY_PHONE = """
+ where m.tenant = $1 and m.mailbox_id = $2 and (m.mark <> 'deleted' or m.message_id = any($3::uuid[]))
+ order by m.mark <> 'new', m.received_at, m.message_id limit $4"""
 _SELECT = f"select {MESSAGE_COLUMNS}, j.state from message m left join mail_job j using (message_id)"
 _GET = f"{_SELECT} where m.tenant = $1 and m.message_id = $2"
 _LIST = f"""{_SELECT}
  where m.tenant = $1
    and ($2::text is null or m.mailbox_id = $2)
+   and ($6 or m.mark <> 'deleted')
    and ($3::timestamptz is null or (m.received_at, m.message_id) < ($3, $4::uuid))
  order by m.received_at desc, m.message_id desc limit $5"""
+
+
+async def counts(connection: Any, tenant: str, mailbox_id: str, timeout: float | None = None) -> tuple[int, int]:
+    """New and old messages of a box."""
+    row = await connection.fetchrow(_COUNTS, tenant, mailbox_id, timeout=timeout)
+    return row["new"], row["old"]
 
 
 async def delete_audio(connection: Any, objects: ObjectStore, names: Iterable[str], timeout: float | None = None) -> None:
@@ -52,10 +73,21 @@ async def delete_audio(connection: Any, objects: ObjectStore, names: Iterable[st
 class PostgresMessages:
     """`Messages` on a pool whose search path is the service's schema; every statement has `timeout` seconds."""
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", objects: ObjectStore, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[Any]",
+        objects: ObjectStore,
+        timeout: float = 10.0,
+        *,
+        wake: Wake = lambda: None,
+        clock: Clock | None = None,
+    ) -> None:
         self._pool = pool
         self._objects = objects
         self._timeout = timeout
+        self._wake = wake
+        self._clock = clock or SystemClock()
+        self._ids = SystemIds()
         self._inbox = Inbox(pool)
 
     async def store(self, cause: UUID, message: Message, to: Addressing, event: Event) -> bool:
@@ -73,7 +105,7 @@ class PostgresMessages:
             if to.recipients:
                 row = (message.message_id, list(to.recipients), to.mailbox_name, to.language, to.time_zone)
                 await connection.execute(_JOB, *row, timeout=self._timeout)
-            changed = changed_event(message, event, await connection.fetchval(COUNT, *box, timeout=self._timeout))
+            changed = changed_event(message, event, *await counts(connection, *box, timeout=self._timeout))
             said = [
                 (event.id, mailbox_subject(*box, "message_stored"), event.to_json()),
                 (changed.id, mailbox_subject(*box, "changed"), changed.to_json()),
@@ -104,11 +136,46 @@ class PostgresMessages:
             row = await connection.fetchrow(_GET, tenant, message_id, timeout=self._timeout)
         return None if row is None else read_message(row)
 
-    async def list(self, tenant: str, mailbox_id: str | None, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[Message]:
+    async def mark(self, tenant: str, message_id: UUID, state: MessageState) -> Message | None:
+        """See the port."""
+        async with acquired(self._pool, self._timeout) as connection, connection.transaction():
+            mailbox_id = await connection.fetchval(_BOX, tenant, message_id, timeout=self._timeout)
+            if mailbox_id is None:
+                return None
+            await connection.execute(LOCK, tenant, mailbox_id, timeout=self._timeout)
+            done = await connection.execute(_MARK, tenant, message_id, state.value, timeout=self._timeout)
+            row = await connection.fetchrow(_GET, tenant, message_id, timeout=self._timeout)
+            if row is None:
+                return None
+            message = read_message(row)
+            if str(done) == "UPDATE 1":
+                found = await counts(connection, tenant, mailbox_id, timeout=self._timeout)
+                said = marked_event(message, self._ids.uuid7(), self._clock.now(), *found)
+                subject = mailbox_subject(tenant, mailbox_id, "changed")
+                await outbox.put(connection, MAILBOXES.name, [(said.id, subject, said.to_json())])
+        self._wake()
+        return message
+
+    async def by_phone(self, tenant: str, mailbox_id: str, also: Sequence[UUID], limit: int) -> Sequence[Message]:
+        """What is listened to, new ones first, each kind in the order of coming; `also`: of these those too that are deleted."""
+        async with acquired(self._pool, self._timeout) as connection:
+            rows = await connection.fetch(_SELECT + _BY_PHONE, tenant, mailbox_id, list(also), limit, timeout=self._timeout)
+        return [read_message(row) for row in rows]
+
+    async def purge(self, after: timedelta) -> int:
+        """What was deleted so long ago goes, with its audio; how many."""
+        async with acquired(self._pool, self._timeout) as connection, connection.transaction():
+            gone = [row["object"] for row in await connection.fetch(_PURGE, after, timeout=self._timeout)]
+            await delete_audio(connection, self._objects, gone, timeout=self._timeout)
+        return len(gone)
+
+    async def list(
+        self, tenant: str, mailbox_id: str | None, after: tuple[datetime, UUID] | None, limit: int, *, deleted: bool = False
+    ) -> Sequence[Message]:
         """See the port."""
         position = after or (None, None)
         async with acquired(self._pool, self._timeout) as connection:
-            rows = await connection.fetch(_LIST, tenant, mailbox_id, *position, limit, timeout=self._timeout)
+            rows = await connection.fetch(_LIST, tenant, mailbox_id, *position, limit, deleted, timeout=self._timeout)
         return [read_message(row) for row in rows]
 
 
@@ -126,4 +193,5 @@ def read_message(row: Any) -> Message:
         duration_ms=row["duration_ms"],
         object=row["object"],
         mail_state=MailState(row["state"] or "none"),
+        state=MessageState(row["mark"]),
     )

@@ -38,6 +38,16 @@ class MailState(StrEnum):
     FAILED = "failed"
 
 
+class MessageState(StrEnum):
+    """What became of a message: what is neither new nor deleted counts as old."""
+
+    NEW = "new"
+    HEARD = "heard"
+    SAVED = "saved"
+    #: Can be taken back until it is purged.
+    DELETED = "deleted"
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What a caller left."""
@@ -55,6 +65,7 @@ class Message:
     duration_ms: int
     object: str
     mail_state: MailState = MailState.NONE
+    state: MessageState = MessageState.NEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +130,15 @@ def stored_event(message: Message, cause: Event) -> Event:
     return _event(message, data, message.received_at, cause)
 
 
-def changed_event(message: Message, cause: Event, new: int, old: int = 0) -> Event:
+def changed_event(message: Message, cause: Event, new: int, old: int) -> Event:
     """The event that says how many messages are in the box now that this one came."""
     return _event(message, MailboxChanged(mailbox_id=message.mailbox_id, new=new, old=old), message.received_at, cause)
+
+
+def marked_event(message: Message, event_id: UUID, at: datetime, new: int, old: int) -> Event:
+    """The event that says how many messages are in the box now that this one is marked otherwise."""
+    event = _event(message, MailboxChanged(mailbox_id=message.mailbox_id, new=new, old=old), at, None)
+    return event.model_copy(update={"id": event_id})
 
 
 def mailed_event(message: Message, recipients: Sequence[str], at: datetime) -> Event:

@@ -25,33 +25,47 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/voicemail/v1/voicemail.proto\x12\x15\x63\x61rillon.voicemail.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x01\n\x07Message\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x12\n\nmailbox_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12\x15\n\rcaller_number\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61ller_name\x18\x05 \x01(\t\x12/\n\x0breceived_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64uration_ms\x18\x07 \x01(\x05\x12\x13\n\x0b\x65mail_state\x18\x08 \x01(\t\x12\x0e\n\x06object\x18\t \x01(\t\"P\n\x13ListMessagesRequest\x12\x12\n\nmailbox_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"a\n\x14ListMessagesResponse\x12\x30\n\x08messages\x18\x01 \x03(\x0b\x32\x1e.carillon.voicemail.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetMessageRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"E\n\x12GetMessageResponse\x12/\n\x07message\x18\x01 \x01(\x0b\x32\x1e.carillon.voicemail.v1.Message\".\n\x18\x46\x65tchMessageAudioRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"*\n\x19\x46\x65tchMessageAudioResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\'\n\x14\x45xportLettersRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\"F\n\x15\x45xportLettersResponse\x12-\n\x06letter\x18\x01 \x01(\x0b\x32\x1d.carillon.voicemail.v1.Letter\"X\n\x06Letter\x12\x11\n\tletter_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\n\n\x02to\x18\x03 \x03(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\x0c\x32\xc4\x03\n\x0eMessageService\x12g\n\x0cListMessages\x12*.carillon.voicemail.v1.ListMessagesRequest\x1a+.carillon.voicemail.v1.ListMessagesResponse\x12\x61\n\nGetMessage\x12(.carillon.voicemail.v1.GetMessageRequest\x1a).carillon.voicemail.v1.GetMessageResponse\x12x\n\x11\x46\x65tchMessageAudio\x12/.carillon.voicemail.v1.FetchMessageAudioRequest\x1a\x30.carillon.voicemail.v1.FetchMessageAudioResponse0\x01\x12l\n\rExportLetters\x12+.carillon.voicemail.v1.ExportLettersRequest\x1a,.carillon.voicemail.v1.ExportLettersResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/voicemail/v1/voicemail.proto\x12\x15\x63\x61rillon.voicemail.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x02\n\x07Message\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x12\n\nmailbox_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12\x15\n\rcaller_number\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61ller_name\x18\x05 \x01(\t\x12/\n\x0breceived_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64uration_ms\x18\x07 \x01(\x05\x12\x13\n\x0b\x65mail_state\x18\x08 \x01(\t\x12\x0e\n\x06object\x18\t \x01(\t\x12\x32\n\x05state\x18\n \x01(\x0e\x32#.carillon.voicemail.v1.MessageState\"f\n\x13ListMessagesRequest\x12\x12\n\nmailbox_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cshow_deleted\x18\x04 \x01(\x08\"a\n\x14ListMessagesResponse\x12\x30\n\x08messages\x18\x01 \x03(\x0b\x32\x1e.carillon.voicemail.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetMessageRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"E\n\x12GetMessageResponse\x12/\n\x07message\x18\x01 \x01(\x0b\x32\x1e.carillon.voicemail.v1.Message\".\n\x18\x46\x65tchMessageAudioRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"*\n\x19\x46\x65tchMessageAudioResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\\\n\x12MarkMessageRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32#.carillon.voicemail.v1.MessageState\"F\n\x13MarkMessageResponse\x12/\n\x07message\x18\x01 \x01(\x0b\x32\x1e.carillon.voicemail.v1.Message\"*\n\x14\x44\x65leteMessageRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"H\n\x15\x44\x65leteMessageResponse\x12/\n\x07message\x18\x01 \x01(\x0b\x32\x1e.carillon.voicemail.v1.Message\",\n\x16UndeleteMessageRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"J\n\x17UndeleteMessageResponse\x12/\n\x07message\x18\x01 \x01(\x0b\x32\x1e.carillon.voicemail.v1.Message\"\'\n\x14\x45xportLettersRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\"F\n\x15\x45xportLettersResponse\x12-\n\x06letter\x18\x01 \x01(\x0b\x32\x1d.carillon.voicemail.v1.Letter\"X\n\x06Letter\x12\x11\n\tletter_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\n\n\x02to\x18\x03 \x03(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\x0c*\x91\x01\n\x0cMessageState\x12\x1d\n\x19MESSAGE_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11MESSAGE_STATE_NEW\x10\x01\x12\x17\n\x13MESSAGE_STATE_HEARD\x10\x02\x12\x17\n\x13MESSAGE_STATE_SAVED\x10\x03\x12\x19\n\x15MESSAGE_STATE_DELETED\x10\x04\x32\x88\x06\n\x0eMessageService\x12g\n\x0cListMessages\x12*.carillon.voicemail.v1.ListMessagesRequest\x1a+.carillon.voicemail.v1.ListMessagesResponse\x12\x61\n\nGetMessage\x12(.carillon.voicemail.v1.GetMessageRequest\x1a).carillon.voicemail.v1.GetMessageResponse\x12x\n\x11\x46\x65tchMessageAudio\x12/.carillon.voicemail.v1.FetchMessageAudioRequest\x1a\x30.carillon.voicemail.v1.FetchMessageAudioResponse0\x01\x12\x64\n\x0bMarkMessage\x12).carillon.voicemail.v1.MarkMessageRequest\x1a*.carillon.voicemail.v1.MarkMessageResponse\x12j\n\rDeleteMessage\x12+.carillon.voicemail.v1.DeleteMessageRequest\x1a,.carillon.voicemail.v1.DeleteMessageResponse\x12p\n\x0fUndeleteMessage\x12-.carillon.voicemail.v1.UndeleteMessageRequest\x1a..carillon.voicemail.v1.UndeleteMessageResponse\x12l\n\rExportLetters\x12+.carillon.voicemail.v1.ExportLettersRequest\x1a,.carillon.voicemail.v1.ExportLettersResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.voicemail.v1.voicemail_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_MESSAGESTATE']._serialized_start=1386
+  _globals['_MESSAGESTATE']._serialized_end=1531
   _globals['_MESSAGE']._serialized_start=98
-  _globals['_MESSAGE']._serialized_end=315
-  _globals['_LISTMESSAGESREQUEST']._serialized_start=317
-  _globals['_LISTMESSAGESREQUEST']._serialized_end=397
-  _globals['_LISTMESSAGESRESPONSE']._serialized_start=399
-  _globals['_LISTMESSAGESRESPONSE']._serialized_end=496
-  _globals['_GETMESSAGEREQUEST']._serialized_start=498
-  _globals['_GETMESSAGEREQUEST']._serialized_end=537
-  _globals['_GETMESSAGERESPONSE']._serialized_start=539
-  _globals['_GETMESSAGERESPONSE']._serialized_end=608
-  _globals['_FETCHMESSAGEAUDIOREQUEST']._serialized_start=610
-  _globals['_FETCHMESSAGEAUDIOREQUEST']._serialized_end=656
-  _globals['_FETCHMESSAGEAUDIORESPONSE']._serialized_start=658
-  _globals['_FETCHMESSAGEAUDIORESPONSE']._serialized_end=700
-  _globals['_EXPORTLETTERSREQUEST']._serialized_start=702
-  _globals['_EXPORTLETTERSREQUEST']._serialized_end=741
-  _globals['_EXPORTLETTERSRESPONSE']._serialized_start=743
-  _globals['_EXPORTLETTERSRESPONSE']._serialized_end=813
-  _globals['_LETTER']._serialized_start=815
-  _globals['_LETTER']._serialized_end=903
-  _globals['_MESSAGESERVICE']._serialized_start=906
-  _globals['_MESSAGESERVICE']._serialized_end=1358
+  _globals['_MESSAGE']._serialized_end=367
+  _globals['_LISTMESSAGESREQUEST']._serialized_start=369
+  _globals['_LISTMESSAGESREQUEST']._serialized_end=471
+  _globals['_LISTMESSAGESRESPONSE']._serialized_start=473
+  _globals['_LISTMESSAGESRESPONSE']._serialized_end=570
+  _globals['_GETMESSAGEREQUEST']._serialized_start=572
+  _globals['_GETMESSAGEREQUEST']._serialized_end=611
+  _globals['_GETMESSAGERESPONSE']._serialized_start=613
+  _globals['_GETMESSAGERESPONSE']._serialized_end=682
+  _globals['_FETCHMESSAGEAUDIOREQUEST']._serialized_start=684
+  _globals['_FETCHMESSAGEAUDIOREQUEST']._serialized_end=730
+  _globals['_FETCHMESSAGEAUDIORESPONSE']._serialized_start=732
+  _globals['_FETCHMESSAGEAUDIORESPONSE']._serialized_end=774
+  _globals['_MARKMESSAGEREQUEST']._serialized_start=776
+  _globals['_MARKMESSAGEREQUEST']._serialized_end=868
+  _globals['_MARKMESSAGERESPONSE']._serialized_start=870
+  _globals['_MARKMESSAGERESPONSE']._serialized_end=940
+  _globals['_DELETEMESSAGEREQUEST']._serialized_start=942
+  _globals['_DELETEMESSAGEREQUEST']._serialized_end=984
+  _globals['_DELETEMESSAGERESPONSE']._serialized_start=986
+  _globals['_DELETEMESSAGERESPONSE']._serialized_end=1058
+  _globals['_UNDELETEMESSAGEREQUEST']._serialized_start=1060
+  _globals['_UNDELETEMESSAGEREQUEST']._serialized_end=1104
+  _globals['_UNDELETEMESSAGERESPONSE']._serialized_start=1106
+  _globals['_UNDELETEMESSAGERESPONSE']._serialized_end=1180
+  _globals['_EXPORTLETTERSREQUEST']._serialized_start=1182
+  _globals['_EXPORTLETTERSREQUEST']._serialized_end=1221
+  _globals['_EXPORTLETTERSRESPONSE']._serialized_start=1223
+  _globals['_EXPORTLETTERSRESPONSE']._serialized_end=1293
+  _globals['_LETTER']._serialized_start=1295
+  _globals['_LETTER']._serialized_end=1383
+  _globals['_MESSAGESERVICE']._serialized_start=1534
+  _globals['_MESSAGESERVICE']._serialized_end=2310
 # @@protoc_insertion_point(module_scope)

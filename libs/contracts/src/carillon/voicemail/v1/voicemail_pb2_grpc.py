@@ -49,6 +49,21 @@ class MessageServiceStub:
                 request_serializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.FetchMessageAudioRequest.SerializeToString,
                 response_deserializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.FetchMessageAudioResponse.FromString,
                 _registered_method=True)
+        self.MarkMessage = channel.unary_unary(
+                '/carillon.voicemail.v1.MessageService/MarkMessage',
+                request_serializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.MarkMessageRequest.SerializeToString,
+                response_deserializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.MarkMessageResponse.FromString,
+                _registered_method=True)
+        self.DeleteMessage = channel.unary_unary(
+                '/carillon.voicemail.v1.MessageService/DeleteMessage',
+                request_serializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.DeleteMessageRequest.SerializeToString,
+                response_deserializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.DeleteMessageResponse.FromString,
+                _registered_method=True)
+        self.UndeleteMessage = channel.unary_unary(
+                '/carillon.voicemail.v1.MessageService/UndeleteMessage',
+                request_serializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.UndeleteMessageRequest.SerializeToString,
+                response_deserializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.UndeleteMessageResponse.FromString,
+                _registered_method=True)
         self.ExportLetters = channel.unary_stream(
                 '/carillon.voicemail.v1.MessageService/ExportLetters',
                 request_serializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.ExportLettersRequest.SerializeToString,
@@ -79,6 +94,27 @@ class MessageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MarkMessage(self, request, context):
+        """MarkMessage says that it was heard, is to be kept, or is new again; phones show the counts that follow at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteMessage(self, request, context):
+        """DeleteMessage takes it out of the box; for some days it can be taken back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndeleteMessage(self, request, context):
+        """UndeleteMessage takes it back, as one that was heard.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportLetters(self, request, context):
         """ExportLetters gives the e-mails to an address that are kept here: those that wait, and, where e-mails go into a folder of the installation,
         those that lie there. For a person's export.
@@ -104,6 +140,21 @@ def add_MessageServiceServicer_to_server(servicer, server):
                     servicer.FetchMessageAudio,
                     request_deserializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.FetchMessageAudioRequest.FromString,
                     response_serializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.FetchMessageAudioResponse.SerializeToString,
+            ),
+            'MarkMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.MarkMessage,
+                    request_deserializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.MarkMessageRequest.FromString,
+                    response_serializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.MarkMessageResponse.SerializeToString,
+            ),
+            'DeleteMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteMessage,
+                    request_deserializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.DeleteMessageRequest.FromString,
+                    response_serializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.DeleteMessageResponse.SerializeToString,
+            ),
+            'UndeleteMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeleteMessage,
+                    request_deserializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.UndeleteMessageRequest.FromString,
+                    response_serializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.UndeleteMessageResponse.SerializeToString,
             ),
             'ExportLetters': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportLetters,
@@ -192,6 +243,87 @@ class MessageService:
             '/carillon.voicemail.v1.MessageService/FetchMessageAudio',
             carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.FetchMessageAudioRequest.SerializeToString,
             carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.FetchMessageAudioResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MarkMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.voicemail.v1.MessageService/MarkMessage',
+            carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.MarkMessageRequest.SerializeToString,
+            carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.MarkMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.voicemail.v1.MessageService/DeleteMessage',
+            carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.DeleteMessageRequest.SerializeToString,
+            carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.DeleteMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeleteMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.voicemail.v1.MessageService/UndeleteMessage',
+            carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.UndeleteMessageRequest.SerializeToString,
+            carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.UndeleteMessageResponse.FromString,
             options,
             channel_credentials,
             insecure,

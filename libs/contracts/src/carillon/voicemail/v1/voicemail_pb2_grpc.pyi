@@ -36,6 +36,12 @@ class MessageServiceStub:
     GetMessage: _grpc.UnaryUnaryMultiCallable[_voicemail_pb2.GetMessageRequest, _voicemail_pb2.GetMessageResponse]
     FetchMessageAudio: _grpc.UnaryStreamMultiCallable[_voicemail_pb2.FetchMessageAudioRequest, _voicemail_pb2.FetchMessageAudioResponse]
     """FetchMessageAudio streams the message as a WAV file in chunks of at most 64 KiB."""
+    MarkMessage: _grpc.UnaryUnaryMultiCallable[_voicemail_pb2.MarkMessageRequest, _voicemail_pb2.MarkMessageResponse]
+    """MarkMessage says that it was heard, is to be kept, or is new again; phones show the counts that follow at once."""
+    DeleteMessage: _grpc.UnaryUnaryMultiCallable[_voicemail_pb2.DeleteMessageRequest, _voicemail_pb2.DeleteMessageResponse]
+    """DeleteMessage takes it out of the box; for some days it can be taken back."""
+    UndeleteMessage: _grpc.UnaryUnaryMultiCallable[_voicemail_pb2.UndeleteMessageRequest, _voicemail_pb2.UndeleteMessageResponse]
+    """UndeleteMessage takes it back, as one that was heard."""
     ExportLetters: _grpc.UnaryStreamMultiCallable[_voicemail_pb2.ExportLettersRequest, _voicemail_pb2.ExportLettersResponse]
     """ExportLetters gives the e-mails to an address that are kept here: those that wait, and, where e-mails go into a folder of the installation,
     those that lie there. For a person's export.
@@ -49,6 +55,12 @@ class MessageServiceAsyncStub(MessageServiceStub):
     GetMessage: _aio.UnaryUnaryMultiCallable[_voicemail_pb2.GetMessageRequest, _voicemail_pb2.GetMessageResponse]  # type: ignore[assignment]
     FetchMessageAudio: _aio.UnaryStreamMultiCallable[_voicemail_pb2.FetchMessageAudioRequest, _voicemail_pb2.FetchMessageAudioResponse]  # type: ignore[assignment]
     """FetchMessageAudio streams the message as a WAV file in chunks of at most 64 KiB."""
+    MarkMessage: _aio.UnaryUnaryMultiCallable[_voicemail_pb2.MarkMessageRequest, _voicemail_pb2.MarkMessageResponse]  # type: ignore[assignment]
+    """MarkMessage says that it was heard, is to be kept, or is new again; phones show the counts that follow at once."""
+    DeleteMessage: _aio.UnaryUnaryMultiCallable[_voicemail_pb2.DeleteMessageRequest, _voicemail_pb2.DeleteMessageResponse]  # type: ignore[assignment]
+    """DeleteMessage takes it out of the box; for some days it can be taken back."""
+    UndeleteMessage: _aio.UnaryUnaryMultiCallable[_voicemail_pb2.UndeleteMessageRequest, _voicemail_pb2.UndeleteMessageResponse]  # type: ignore[assignment]
+    """UndeleteMessage takes it back, as one that was heard."""
     ExportLetters: _aio.UnaryStreamMultiCallable[_voicemail_pb2.ExportLettersRequest, _voicemail_pb2.ExportLettersResponse]  # type: ignore[assignment]
     """ExportLetters gives the e-mails to an address that are kept here: those that wait, and, where e-mails go into a folder of the installation,
     those that lie there. For a person's export.
@@ -77,6 +89,30 @@ class MessageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_voicemail_pb2.FetchMessageAudioResponse], _abc.AsyncIterator[_voicemail_pb2.FetchMessageAudioResponse]]:
         """FetchMessageAudio streams the message as a WAV file in chunks of at most 64 KiB."""
+
+    @_abc_1.abstractmethod
+    def MarkMessage(
+        self,
+        request: _voicemail_pb2.MarkMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_voicemail_pb2.MarkMessageResponse, _abc.Awaitable[_voicemail_pb2.MarkMessageResponse]]:
+        """MarkMessage says that it was heard, is to be kept, or is new again; phones show the counts that follow at once."""
+
+    @_abc_1.abstractmethod
+    def DeleteMessage(
+        self,
+        request: _voicemail_pb2.DeleteMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_voicemail_pb2.DeleteMessageResponse, _abc.Awaitable[_voicemail_pb2.DeleteMessageResponse]]:
+        """DeleteMessage takes it out of the box; for some days it can be taken back."""
+
+    @_abc_1.abstractmethod
+    def UndeleteMessage(
+        self,
+        request: _voicemail_pb2.UndeleteMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_voicemail_pb2.UndeleteMessageResponse, _abc.Awaitable[_voicemail_pb2.UndeleteMessageResponse]]:
+        """UndeleteMessage takes it back, as one that was heard."""
 
     @_abc_1.abstractmethod
     def ExportLetters(
