@@ -206,6 +206,7 @@ SECRET_FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     TrunkCredential.KIND: {"password": ("sealed_password",)},
     User.KIND: {"outbound_pin": ("outbound_pin_hash",), "phone_pin": ("phone_pin_hash",)},
     ConferenceRoom.KIND: {"creator_pin": ("creator_pin_hash",), "participant_password": ("participant_password_hash",)},
+    Mailbox.KIND: {"pin": ("pin_hash",)},
 }
 
 #: Of a resource's message what the directory makes, whatever anybody says; no model has it but the etag.

@@ -4,10 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from carillon_contracts.config.values import Language, Resource
-
-#: An argon2id hash in its usual text form.
-PinHash = Annotated[str, StringConstraints(pattern=r"^(\$argon2id\$[A-Za-z0-9+/=$,.-]{20,200})?$")]
+from carillon_contracts.config.values import Language, PinHash, Resource
 
 
 class ConferenceRoom(Resource):

@@ -13,6 +13,8 @@ TenantId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$"
 Language = Annotated[str, StringConstraints(pattern=r"^([a-z]{2}(-[A-Z]{2})?)?$")]
 ClockTime = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
 HangUpReason = Literal["normal", "busy", "rejected"]
+#: An argon2id hash in its usual text form.
+PinHash = Annotated[str, StringConstraints(pattern=r"^(\$argon2id\$[A-Za-z0-9+/=$,.-]{20,200})?$")]
 #: ISO 3166-1 alpha-2.
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s\r\n<>,;]+@[^@\s\r\n<>,;]+$", max_length=254)]

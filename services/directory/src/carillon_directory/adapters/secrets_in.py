@@ -1,8 +1,8 @@
 """Secrets are sealed or hashed at the door: neither a decision, nor the log, nor an event ever sees one.
 
 Invariant: the plain field of a document becomes the kept one (`_DOORS`), sealed so that it opens only for this tenant and resource, or
-hashed; what a document says of the kept field itself is dropped. SIP passwords are hashed by the decision, which knows the realm; for a
-conference room's PINs see `conference_pins`.
+hashed; what a document says of the kept field itself is dropped. SIP passwords are hashed by the decision, which knows the realm; for the
+PINs of conference rooms and mailboxes see `hashed_pins`.
 """
 
 import re
@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
-from carillon_contracts.config import RESOURCES, ConferenceRoom, TrunkCredential, User
-from carillon_directory.adapters import conference_pins
+from carillon_contracts.config import RESOURCES, TrunkCredential, User
+from carillon_directory.adapters import hashed_pins
 from carillon_directory.domain.commands import Document, UpdateResource
-from carillon_directory.domain.documents import CONFERENCE_SECRETS
+from carillon_directory.domain.documents import HASHED_SECRETS
 from carillon_kit.errors import InvalidArgument
 from carillon_kit.ids import Ids
 from carillon_kit.pins import PIN_RULE, hash_pin, pin_fits
@@ -59,8 +59,8 @@ class SecretsIn:
 
     def sealed(self, tenant_id: str, kind: str, document: Document, place: str = "") -> dict[str, JsonValue]:
         """The document with its secret sealed; raises `InvalidArgument`. `place` names it in the error."""
-        if kind == ConferenceRoom.KIND:
-            return conference_pins.hashed(self._sealer, tenant_id, document, place or kind)
+        if kind in HASHED_SECRETS:
+            return hashed_pins.hashed(self._sealer, tenant_id, kind, document, place or kind)
         found = dict(document)
         for door in _DOORS.get(kind, ()):
             secret = found.pop(door.plain, None) or ""
@@ -74,11 +74,11 @@ class SecretsIn:
 
     def sealed_update(self, tenant_id: str, command: UpdateResource) -> UpdateResource:
         """The same with the mask."""
-        if command.kind == ConferenceRoom.KIND:
+        if secrets := HASHED_SECRETS.get(command.kind):
             document = {**command.document, "id": command.resource_id}
-            named = frozenset(command.paths) & CONFERENCE_SECRETS.keys()
-            document = conference_pins.hashed(self._sealer, tenant_id, document, command.kind, emptied=named)
-            return replace(command, document=document, paths=tuple(CONFERENCE_SECRETS.get(path, path) for path in command.paths))
+            named = frozenset(command.paths) & secrets.keys()
+            document = hashed_pins.hashed(self._sealer, tenant_id, command.kind, document, command.kind, emptied=named)
+            return replace(command, document=document, paths=tuple(secrets.get(path, path) for path in command.paths))
         doors = _DOORS.get(command.kind, ())
         if not doors:
             return command

@@ -68,7 +68,7 @@ COMMON = frozenset(
 _OF_COLLEAGUE = frozenset({"id", "title", "first_name", "last_name", "function", "email", "mobile"})
 #: Fields that name what is not in reach and are refused with a reason of their own: a resource that leaves the department, and rights.
 _RULED = frozenset({"department_id", "rights_profile_id"})
-_OF_MAILBOX = frozenset({"greeting", "emails", "language"})
+_OF_MAILBOX = frozenset({"greeting", "emails", "language", "pin", "always_ask_pin", "trusted_numbers"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue, ValidationError
 
-from carillon_contracts.config import OUTPUT_ONLY, RESOURCES, SECRET_FIELDS, ConferenceRoom, Resource, SipCredential, TrunkCredential, User
+from carillon_contracts.config import (
+    OUTPUT_ONLY,
+    RESOURCES,
+    SECRET_FIELDS,
+    ConferenceRoom,
+    Mailbox,
+    Resource,
+    SipCredential,
+    TrunkCredential,
+    User,
+)
 from carillon_contracts.sorted_map import SortedMap
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import credentials, texts
@@ -22,8 +32,11 @@ _NOT_KEPT = OUTPUT_ONLY | {"password", "outbound_pin", "phone_pin"}
 _SHOWN = {kept: plain for kind in SECRET_FIELDS.values() for plain, fields in kind.items() for kept in fields if kept != "realm"}
 
 
-#: What a document says of a conference room's secrets, and the hash that is kept of it.
-CONFERENCE_SECRETS: Mapping[str, str] = {"creator_pin": "creator_pin_hash", "participant_password": "participant_password_hash"}
+#: Kind -> what a document says of its secrets that argon2 hashes -> the hash that is kept of it.
+HASHED_SECRETS: Mapping[str, Mapping[str, str]] = {
+    ConferenceRoom.KIND: {"creator_pin": "creator_pin_hash", "participant_password": "participant_password_hash"},
+    Mailbox.KIND: {"pin": "pin_hash"},
+}
 #: What is kept of a user's PINs.
 USER_PINS = ("outbound_pin_hash", "phone_pin_hash")
 
@@ -78,8 +91,8 @@ def parse(kind: str, document: Document, current: Resource | None, new_secret: S
         if not isinstance(current, TrunkCredential):
             return Parsed(None, (Violation("password", "is needed"),))
         fields["sealed_password"] = current.sealed_password
-    if isinstance(current, ConferenceRoom):
-        kept = {name: getattr(current, name) for name in CONFERENCE_SECRETS.values()}
+    if isinstance(current, ConferenceRoom | Mailbox):
+        kept = {name: getattr(current, name) for name in HASHED_SECRETS[kind].values()}
         fields = kept | fields
     if isinstance(current, User):
         fields = {name: getattr(current, name) for name in USER_PINS} | fields

@@ -145,7 +145,7 @@ def reset_line(state: State, command: ResetLine) -> Decision:
     pieces = [Piece("user", user, User.model_validate(kept | pins), always=True)]
     mailbox = state.config.mailboxes.get(user.mailbox_id)
     if mailbox is not None and not any(each.mailbox_id == mailbox.id for each in state.config.users.values() if each.id != user.id):
-        heard = {"greeting": (), "emails": (), "language": ""}
+        heard = {"greeting": (), "emails": (), "language": "", "pin_hash": "", "always_ask_pin": False, "trusted_numbers": ()}
         pieces.append(Piece("mailbox", mailbox, mailbox.model_copy(update=heard), always=True))
     pieces += [Piece("contact", each, None) for each in state.config.all(Contact).values() if each.owner_user_id == user.id]
     if command.leave_groups:

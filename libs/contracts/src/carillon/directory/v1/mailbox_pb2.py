@@ -28,7 +28,7 @@ from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#carillon/directory/v1/mailbox.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xd7\x01\n\x07Mailbox\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0e\n\x06\x65mails\x18\x0b \x03(\t\x12\x35\n\x08greeting\x18\x0c \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x10\n\x08language\x18\r \x01(\t\x12\x13\n\x0bmax_seconds\x18\x0e \x01(\x05\x12\x17\n\x0fsilence_seconds\x18\x0f \x01(\x05\"K\n\x11GetMailboxRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"E\n\x12GetMailboxResponse\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\"\xb8\x01\n\x14ListMailboxesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"c\n\x15ListMailboxesResponse\x12\x31\n\tmailboxes\x18\x01 \x03(\x0b\x32\x1e.carillon.directory.v1.Mailbox\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"W\n\x14\x43reateMailboxRequest\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\x12\x0e\n\x06reason\x18\x02 \x01(\t\"H\n\x15\x43reateMailboxResponse\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\"\x88\x01\n\x14UpdateMailboxRequest\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"H\n\x15UpdateMailboxResponse\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\"@\n\x14\x44\x65leteMailboxRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x17\n\x15\x44\x65leteMailboxResponse2\xa3\x04\n\x0eMailboxService\x12\x61\n\nGetMailbox\x12(.carillon.directory.v1.GetMailboxRequest\x1a).carillon.directory.v1.GetMailboxResponse\x12j\n\rListMailboxes\x12+.carillon.directory.v1.ListMailboxesRequest\x1a,.carillon.directory.v1.ListMailboxesResponse\x12j\n\rCreateMailbox\x12+.carillon.directory.v1.CreateMailboxRequest\x1a,.carillon.directory.v1.CreateMailboxResponse\x12j\n\rUpdateMailbox\x12+.carillon.directory.v1.UpdateMailboxRequest\x1a,.carillon.directory.v1.UpdateMailboxResponse\x12j\n\rDeleteMailbox\x12+.carillon.directory.v1.DeleteMailboxRequest\x1a,.carillon.directory.v1.DeleteMailboxResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#carillon/directory/v1/mailbox.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x95\x02\n\x07Mailbox\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0e\n\x06\x65mails\x18\x0b \x03(\t\x12\x35\n\x08greeting\x18\x0c \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x10\n\x08language\x18\r \x01(\t\x12\x13\n\x0bmax_seconds\x18\x0e \x01(\x05\x12\x17\n\x0fsilence_seconds\x18\x0f \x01(\x05\x12\x0b\n\x03pin\x18\x10 \x01(\t\x12\x16\n\x0e\x61lways_ask_pin\x18\x11 \x01(\x08\x12\x17\n\x0ftrusted_numbers\x18\x12 \x03(\t\"K\n\x11GetMailboxRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"E\n\x12GetMailboxResponse\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\"\xb8\x01\n\x14ListMailboxesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"c\n\x15ListMailboxesResponse\x12\x31\n\tmailboxes\x18\x01 \x03(\x0b\x32\x1e.carillon.directory.v1.Mailbox\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"W\n\x14\x43reateMailboxRequest\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\x12\x0e\n\x06reason\x18\x02 \x01(\t\"H\n\x15\x43reateMailboxResponse\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\"\x88\x01\n\x14UpdateMailboxRequest\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"H\n\x15UpdateMailboxResponse\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\"@\n\x14\x44\x65leteMailboxRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x17\n\x15\x44\x65leteMailboxResponse2\xa3\x04\n\x0eMailboxService\x12\x61\n\nGetMailbox\x12(.carillon.directory.v1.GetMailboxRequest\x1a).carillon.directory.v1.GetMailboxResponse\x12j\n\rListMailboxes\x12+.carillon.directory.v1.ListMailboxesRequest\x1a,.carillon.directory.v1.ListMailboxesResponse\x12j\n\rCreateMailbox\x12+.carillon.directory.v1.CreateMailboxRequest\x1a,.carillon.directory.v1.CreateMailboxResponse\x12j\n\rUpdateMailbox\x12+.carillon.directory.v1.UpdateMailboxRequest\x1a,.carillon.directory.v1.UpdateMailboxResponse\x12j\n\rDeleteMailbox\x12+.carillon.directory.v1.DeleteMailboxRequest\x1a,.carillon.directory.v1.DeleteMailboxResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,27 +36,27 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.mailb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MAILBOX']._serialized_start=208
-  _globals['_MAILBOX']._serialized_end=423
-  _globals['_GETMAILBOXREQUEST']._serialized_start=425
-  _globals['_GETMAILBOXREQUEST']._serialized_end=500
-  _globals['_GETMAILBOXRESPONSE']._serialized_start=502
-  _globals['_GETMAILBOXRESPONSE']._serialized_end=571
-  _globals['_LISTMAILBOXESREQUEST']._serialized_start=574
-  _globals['_LISTMAILBOXESREQUEST']._serialized_end=758
-  _globals['_LISTMAILBOXESRESPONSE']._serialized_start=760
-  _globals['_LISTMAILBOXESRESPONSE']._serialized_end=859
-  _globals['_CREATEMAILBOXREQUEST']._serialized_start=861
-  _globals['_CREATEMAILBOXREQUEST']._serialized_end=948
-  _globals['_CREATEMAILBOXRESPONSE']._serialized_start=950
-  _globals['_CREATEMAILBOXRESPONSE']._serialized_end=1022
-  _globals['_UPDATEMAILBOXREQUEST']._serialized_start=1025
-  _globals['_UPDATEMAILBOXREQUEST']._serialized_end=1161
-  _globals['_UPDATEMAILBOXRESPONSE']._serialized_start=1163
-  _globals['_UPDATEMAILBOXRESPONSE']._serialized_end=1235
-  _globals['_DELETEMAILBOXREQUEST']._serialized_start=1237
-  _globals['_DELETEMAILBOXREQUEST']._serialized_end=1301
-  _globals['_DELETEMAILBOXRESPONSE']._serialized_start=1303
-  _globals['_DELETEMAILBOXRESPONSE']._serialized_end=1326
-  _globals['_MAILBOXSERVICE']._serialized_start=1329
-  _globals['_MAILBOXSERVICE']._serialized_end=1876
+  _globals['_MAILBOX']._serialized_end=485
+  _globals['_GETMAILBOXREQUEST']._serialized_start=487
+  _globals['_GETMAILBOXREQUEST']._serialized_end=562
+  _globals['_GETMAILBOXRESPONSE']._serialized_start=564
+  _globals['_GETMAILBOXRESPONSE']._serialized_end=633
+  _globals['_LISTMAILBOXESREQUEST']._serialized_start=636
+  _globals['_LISTMAILBOXESREQUEST']._serialized_end=820
+  _globals['_LISTMAILBOXESRESPONSE']._serialized_start=822
+  _globals['_LISTMAILBOXESRESPONSE']._serialized_end=921
+  _globals['_CREATEMAILBOXREQUEST']._serialized_start=923
+  _globals['_CREATEMAILBOXREQUEST']._serialized_end=1010
+  _globals['_CREATEMAILBOXRESPONSE']._serialized_start=1012
+  _globals['_CREATEMAILBOXRESPONSE']._serialized_end=1084
+  _globals['_UPDATEMAILBOXREQUEST']._serialized_start=1087
+  _globals['_UPDATEMAILBOXREQUEST']._serialized_end=1223
+  _globals['_UPDATEMAILBOXRESPONSE']._serialized_start=1225
+  _globals['_UPDATEMAILBOXRESPONSE']._serialized_end=1297
+  _globals['_DELETEMAILBOXREQUEST']._serialized_start=1299
+  _globals['_DELETEMAILBOXREQUEST']._serialized_end=1363
+  _globals['_DELETEMAILBOXRESPONSE']._serialized_start=1365
+  _globals['_DELETEMAILBOXRESPONSE']._serialized_end=1388
+  _globals['_MAILBOXSERVICE']._serialized_start=1391
+  _globals['_MAILBOXSERVICE']._serialized_end=1938
 # @@protoc_insertion_point(module_scope)

@@ -35,6 +35,9 @@ class Mailbox(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     MAX_SECONDS_FIELD_NUMBER: _builtins.int
     SILENCE_SECONDS_FIELD_NUMBER: _builtins.int
+    PIN_FIELD_NUMBER: _builtins.int
+    ALWAYS_ASK_PIN_FIELD_NUMBER: _builtins.int
+    TRUSTED_NUMBERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     department_id: _builtins.str
@@ -46,6 +49,12 @@ class Mailbox(_message.Message):
     """10 to 600, 180 if unset."""
     silence_seconds: _builtins.int
     """Ends a message after that much silence; 2 to 30, 5 if unset."""
+    pin: _builtins.str
+    """4 to 12 digits; opens the box to whoever listens from elsewhere than its owner's own phone: by the voicemail code with the box's
+    extension, or by * during the greeting. Input only. Empty: the box is open to the owner's own phone alone.
+    """
+    always_ask_pin: _builtins.bool
+    """While there is a PIN, the owner's own phone and trusted numbers are asked for it too."""
     @_builtins.property
     def emails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Each new message is mailed here with its audio; empty: no mail."""
@@ -53,6 +62,12 @@ class Mailbox(_message.Message):
     @_builtins.property
     def greeting(self) -> _containers.RepeatedCompositeFieldContainer[_destination_pb2.Announcement]:
         """Empty: the standard greeting in the language."""
+
+    @_builtins.property
+    def trusted_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """E.164; who calls the box from one of them listens without a PIN, in place of leaving a message. A carrier may be told any number by
+        who calls: ask for the PIN where that matters.
+        """
 
     def __init__(
         self,
@@ -66,10 +81,13 @@ class Mailbox(_message.Message):
         language: _builtins.str = ...,
         max_seconds: _builtins.int = ...,
         silence_seconds: _builtins.int = ...,
+        pin: _builtins.str = ...,
+        always_ask_pin: _builtins.bool = ...,
+        trusted_numbers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "greeting", b"greeting", "id", b"id", "language", b"language", "max_seconds", b"max_seconds", "silence_seconds", b"silence_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["always_ask_pin", b"always_ask_pin", "department_id", b"department_id", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "greeting", b"greeting", "id", b"id", "language", b"language", "max_seconds", b"max_seconds", "pin", b"pin", "silence_seconds", b"silence_seconds", "trusted_numbers", b"trusted_numbers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

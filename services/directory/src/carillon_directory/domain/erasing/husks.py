@@ -18,7 +18,7 @@ PERSONAL: Mapping[str, Mapping[str, Any]] = {
     "user": dict.fromkeys((*_USER_GONE, "outbound_pin_hash", "phone_pin_hash", "function_keys", "door_phone")) | {"last_name": ERASED},
     "sip_credential": dict.fromkeys(("ha1_md5", "ha1_sha256")),
     "contact": dict.fromkeys(_CONTACT_GONE) | {"last_name": ERASED},
-    "mailbox": dict.fromkeys(("display_name", "emails", "greeting", "language")),
+    "mailbox": dict.fromkeys(("display_name", "emails", "greeting", "language", "pin_hash", "always_ask_pin", "trusted_numbers")),
     "agent": {"display_name": None},
     "audio": dict.fromkeys(("display_name", "text")) | {"rights_confirmed_by": ERASED, "object": NO_AUDIO, "wide_object": NO_AUDIO},
 }
