@@ -26,10 +26,15 @@ static void notice_talk(struct worker *w, struct room *r, struct party *p, bool 
     if (r->tells_talkers) talk_event(w, p);
 }
 
+/* A key as tones is heard by nobody but whom its session is bridged with, unless that one is told it as an event. */
+static bool key_is_told(const struct worker *w, const struct session *s) {
+    return s->peer == NOBODY ? key_in_audio(s) : told_otherwise(s, &w->plane->sessions[s->peer]);
+}
+
 static void hear(struct worker *w, struct room *r, struct party *p) {
     uint32_t count = frame_of(r), sum = 0;
     p->was_audible = p->audible;
-    p->audible = p->in && stream_take(p->in, incoming_jitter_ms(p->session), p->frame) == STREAM_FRAME;
+    p->audible = p->in && stream_take(p->in, incoming_jitter_ms(p->session), p->frame) == STREAM_FRAME && !key_is_told(w, p->session);
     for (uint32_t i = 0; i < count && p->audible; i++) {
         if (p->gain != UNITY_GAIN) p->frame[i] = clip(p->frame[i] * p->gain / UNITY_GAIN);
         sum += (uint32_t)abs(p->frame[i]);

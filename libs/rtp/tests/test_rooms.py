@@ -11,7 +11,7 @@ import pytest
 
 from carillon_rtp.client import AudioCodec, BadFile, BadRequest, DigitPressed, NoCoder, NoRoom, Party, PartyTalking, PlaneClient, PlayEnded
 from carillon_rtp.codecs import Decoder, Encoder
-from carillon_rtp.testing import DEADLINE, EventLog, Leg, MakeLeg, PlaneProcess, decode, plane_process, sine, write_wav
+from carillon_rtp.testing import DEADLINE, EventLog, Leg, MakeLeg, PlaneProcess, decode, plane_process, share_of, sine, write_wav
 from carillon_rtp.values import MUTED, PAGER, RoomState
 
 pytestmark = pytest.mark.feature("M-9")
@@ -212,6 +212,32 @@ async def test_a_tap_follows_its_target_to_another_call_and_passes_digits(client
     await client.close(agent.leg.name)
     states = {state.session: state for state in await client.list_sessions()}
     assert states[boss.leg.name].tap is None
+
+
+@pytest.mark.feature("M-5", "M-7")
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_key_as_tones_is_heard_in_a_tapped_call_only_by_a_peer_that_is_told_of_no_event(
+    client: PlaneClient, make_leg: MakeLeg, events: EventLog, told: bool
+) -> None:
+    """A key is one until its silence is heard, which comes when all of its tones have long been mixed."""
+    agent, caller, boss = [await party(make_leg, PCMA, hertz) for hertz in (400, 700, 1000)]
+    await caller.leg.agree(PCMA, 101 if told else None)
+    await client.bridge(agent.leg.name, caller.leg.name)
+    await client.detect(agent.leg.name, ["dtmf"])
+    await client.tap(boss.leg.name, agent.leg.name, "listen")
+    speak(agent.leg, PCMA, frames([low + high for low, high in zip(sine(770, 400, 4000), sine(1336, 400, 4000), strict=True)], PCMA))
+    await boss.leg.phone.wait_for(len(boss.leg.phone.received) + 40)
+    speak(agent.leg, PCMA, agent.payloads)
+    assert [event.digit for event in await events.wait_for(DigitPressed, agent.leg.name)] == ["5"]
+
+    def heard_by(listener: Speaker, hertz: int) -> int:
+        return sum(share_of(decode(packet.payload, "PCMA"), hertz) > 0.3 for packet in listener.leg.phone.received)
+
+    for listener in (caller, boss):
+        async with asyncio.timeout(DEADLINE):
+            while not heard_by(listener, 400):
+                await listener.leg.phone.changed()
+        assert heard_by(listener, 770) <= 6 if told else heard_by(listener, 770) >= 15
 
 
 async def listen_to(speakers: Sequence[Speaker], without: Speaker) -> list[np.ndarray | None]:
