@@ -7,12 +7,15 @@ from carillon_sip import (
     ParseError,
     ProvisionalAcked,
     ReinviteAnswered,
+    RequestOut,
+    ResponseReceived,
     SessionAcked,
     SessionAnswered,
     SessionCancelled,
     SessionEnded,
     SessionFailed,
     SessionProgress,
+    SessionRequest,
     UserAgent,
 )
 from carillon_sip.resuming import SavedSession
@@ -178,6 +181,36 @@ def test_a_bye_without_an_answer_is_sent_again(full_pair: Pair) -> None:
     assert restart(pair, pair.alice, mine).state is SessionState.ENDING
     wait(pair)
     assert pair.bob.of_kind(SessionEnded) == [SessionEnded(theirs, "remote", "")]
+    pair.assert_idle()
+
+
+@pytest.mark.parametrize("lost", ["request", "answer"])
+def test_a_request_within_a_dialog_is_asked_once_and_answered_to_the_new_one(full_pair: Pair, lost: str) -> None:
+    """Whether it has arrived nobody knows: it is the same one, with the same branch and CSeq; what comes after it is ahead of both."""
+    pair = full_pair
+    mine, _ = pair.established()
+    pair.network.passes = lambda flow, data: lost == "answer" and data.startswith(b"INFO")
+    info = RequestOut("INFO", session=mine, body=b"5", content_type="application/dtmf")
+    asked = pair.alice.agent.request(info, now=pair.network.now)
+    wait(pair)
+    if lost == "answer":
+        (arrived,) = pair.bob.of_kind(SessionRequest)
+        pair.bob.agent.respond(arrived.transaction, 200, now=pair.network.now)
+        wait(pair)
+    assert pair.alice.of_kind(ResponseReceived) == []
+    pair.network.passes = lambda flow, data: True
+    restart(pair, pair.alice, mine)
+    wait(pair)
+    (arrived,) = pair.bob.of_kind(SessionRequest)
+    if lost == "request":
+        pair.bob.agent.respond(arrived.transaction, 200, now=pair.network.now)
+        wait(pair)
+    assert [(told.transaction, told.response.status) for told in pair.alice.of_kind(ResponseReceived)] == [(asked, 200)]
+    saved = pair.alice.agent.save(mine)
+    assert saved is not None
+    assert saved.inquiries == ()
+    pair.alice.agent.bye(mine, now=wait(pair))
+    wait(pair)
     pair.assert_idle()
 
 

@@ -3,7 +3,8 @@
 Invariant: each ends with exactly one final ResponseReceived or one RequestTimedOut.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from carillon_sip.commands import RequestOut
 from carillon_sip.context import Context, body_lines
@@ -46,9 +47,8 @@ class Inquiries:
         if request.session is not None:
             session = self._context.sessions.get(request.session)
             out = self._established.request_within(session, request) if session is not None else None
-            if session is not None:
-                asked.session = session
-                asked.credentials = request.credentials or session.credentials
+            if session is not None and out is not None:
+                asked = _Asked(out.branch, request.credentials or session.credentials, session=session)
         else:
             out = outside(self._context, request)
         if out is not None and request.method == "MESSAGE" and out.flow.transport == "udp" and len(out.to_bytes()) > MAX_MESSAGE_BYTES:
@@ -56,11 +56,25 @@ class Inquiries:
         if out is None:
             self._context.outputs.append(RequestTimedOut(asked.transaction, "transport"))
         else:
-            self._context.layer.start_client(out, self._heard, asked, now)
+            self._start(out, asked, now)
         return asked.transaction
+
+    def ask_again(self, session: Session, saved: Mapping[str, OutgoingRequest], now: float) -> None:
+        """Send these once more as they were sent: who has had them answers what it answered."""
+        for transaction, request in saved.items():
+            self._start(replace(request), _Asked(transaction, session.credentials, session=session), now)
+
+    def _start(self, request: OutgoingRequest, asked: _Asked, now: float) -> None:
+        session = asked.session
+        if session is not None:
+            session.inquiries = session.inquiries or {}
+            session.inquiries[asked.transaction] = request
+        self._context.layer.start_client(request, self._heard, asked, now)
 
     def _heard(self, transaction: ClientTransaction, event: Response | Failure, now: float) -> None:
         asked = transaction.owner
+        if asked.session is not None and asked.session.inquiries and (isinstance(event, Failure) or event.status >= 200):
+            asked.session.inquiries.pop(asked.transaction, None)
         if isinstance(event, Failure):
             why = "timeout" if event is Failure.TIMEOUT else "transport"
             self._context.outputs.append(RequestTimedOut(asked.transaction, why))  # type: ignore[arg-type]
@@ -71,7 +85,7 @@ class Inquiries:
         else:
             if asked.session is not None and asked.session.dialog is not None:
                 again.cseq = asked.session.dialog.next_cseq()
-            self._context.layer.start_client(again, self._heard, asked, now)
+            self._start(again, asked, now)
 
 
 def outside(context: Context, request: RequestOut) -> OutgoingRequest:

@@ -42,7 +42,14 @@ class Parts:
         self._notifier = Notifier(self._context, self._requests)
         self._refers_in = RefersIn(self._context, self._notifier)
         self._resuming = Resuming(
-            self._context, self._incoming, self._outgoing, self._established, self._reliable_calls, self._timers, self._refers_in
+            self._context,
+            self._incoming,
+            self._outgoing,
+            self._established,
+            self._reliable_calls,
+            self._timers,
+            self._refers_in,
+            self._inquiries,
         )
         self._refers_out = RefersOut(self._context, self._requests)
         self._reception = Reception(

@@ -14,6 +14,7 @@ from carillon_sip.errors import ParseError
 from carillon_sip.established import Established
 from carillon_sip.flow import Flow
 from carillon_sip.incoming_calls import IncomingCalls
+from carillon_sip.inquiries import Inquiries
 from carillon_sip.message import Request, Response
 from carillon_sip.outgoing import OutgoingRequest
 from carillon_sip.outgoing_calls import OutgoingCalls
@@ -106,7 +107,7 @@ class SavedSession(NamedTuple):
     """A session. `request`: their INVITE while it is unanswered or our 2xx has no ACK; `response`: that 2xx; `invite`: ours, unanswered.
 
     `timer`: interval of the session timer in seconds, and whether we refresh. `refers`: names of REFERs under way, and the ids of their
-    events. Credentials are not in it.
+    events; `inquiries`: other requests of ours without an answer, by transaction. Credentials are not in it.
     """
 
     id: str
@@ -131,6 +132,7 @@ class SavedSession(NamedTuple):
     timer: tuple[int, bool] | None = None
     min_se: int = 0
     refers: tuple[tuple[str, str], ...] = ()
+    inquiries: tuple[tuple[str, OutgoingRequest], ...] = ()
 
 
 class Resuming:
@@ -145,6 +147,7 @@ class Resuming:
         reliable: ReliableCalls,
         timers: SessionTimers,
         refers: RefersIn,
+        inquiries: Inquiries,
     ) -> None:
         self._context = context
         self._incoming = incoming
@@ -153,6 +156,7 @@ class Resuming:
         self._reliable = reliable
         self._timers = timers
         self._refers = refers
+        self._inquiries = inquiries
 
     def save(self, session: Session) -> SavedSession:
         """What is to be known of it."""
@@ -186,6 +190,7 @@ class Resuming:
             timer=(session.timer.interval, session.timer.ours) if session.timer is not None else None,
             min_se=session.min_se,
             refers=tuple(session.refers.items()) if session.refers else (),
+            inquiries=tuple(session.inquiries.items()) if session.inquiries else (),
         )
 
     def resume(self, saved: SavedSession, credentials: Credentials | None, now: float) -> str:
@@ -209,6 +214,8 @@ class Resuming:
                 self._stand(session, saved.state, now)
         if saved.refers and session.dialog is not None:
             self._refers.resume(session, session.dialog, dict(saved.refers), now)
+        if saved.inquiries and session.state is _S.UP:
+            self._inquiries.ask_again(session, dict(saved.inquiries), now)
         if saved.timer is not None and session.dialog is not None:
             self._timers.start(session, *saved.timer, now)
         return session.id
@@ -222,7 +229,7 @@ class Resuming:
             return
         if saved.id in self._context.sessions:
             return
-        session = self._context.sessions[self.resume(saved, credentials, now)]
+        session = self._context.sessions[self.resume(saved._replace(inquiries=()), credentials, now)]
         if saved.state is _S.INCOMING:
             self._incoming.reject(session, status, None, (("Reason", reason),) if reason else (), now)
         else:

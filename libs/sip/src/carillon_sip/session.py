@@ -13,6 +13,7 @@ from carillon_sip.digest import Credentials
 from carillon_sip.errors import WrongState
 from carillon_sip.flow import Flow
 from carillon_sip.message import Request
+from carillon_sip.outgoing import OutgoingRequest
 from carillon_sip.peer import NOTHING_KNOWN, Peer
 from carillon_sip.session_interval import SessionTimer, TimerOffer
 from carillon_sip.transaction import ServerTransaction
@@ -140,6 +141,8 @@ class Session:
     timer_tries: int = 0
     #: REFERs of theirs that are told how they go: the ids of their events by name.
     refers: dict[str, str] | None = None
+    #: Requests of ours within it that have no final answer, by the names of their transactions.
+    inquiries: dict[str, OutgoingRequest] | None = None
     #: ACKs that we sent, by CSeq and the far end's tag, for when a 2xx comes again.
     acks: dict[tuple[int, str], bytes] = field(default_factory=dict)
 

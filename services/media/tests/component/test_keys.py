@@ -7,6 +7,7 @@ import grpc
 import grpc.aio
 import pytest
 
+from carillon.common.v1 import call_application_pb2 as app
 from carillon.media.v1 import call_control_pb2 as pb
 from carillon_kit.testing import eventually
 from carillon_rtp.listening import Listener
@@ -80,6 +81,41 @@ async def test_events_and_a_phone_of_tones_understand_each_other(house: Any, wor
     bob.do("bye", session)
     await house.ended()
     assert (heard(bob), pressed(anne)) == ("791#3", [5, 1, 11])
+
+
+@pytest.mark.feature("M-5", "M-13")
+async def test_in_a_supervised_call_keys_go_between_kinds_also_after_a_kill(house: Any, words: Any, control: Any) -> None:
+    """Carol listens; Bob's phone knows tones alone. An INFO that is under way at the kill is answered to the next process."""
+    listen = app.Supervise(user_id="anne", mode=app.SUPERVISE_MODE_LISTEN, allowed=[app.SUPERVISE_MODE_LISTEN])
+    house.application.follow(words.ring("anne"), app.NextResponse(step=app.Step(supervise=listen), config_seq=5), words.hang_up(16))
+    anne, bob, carol = [await house.phone(user) for user in ("anne", "bob", "carol")]
+    session = bob.call("101", body=words.without_events(bob.offer(codecs=(PCMA,))))
+    _, anne_to = await anne.pick_up(codecs=(PCMA,))
+    bob_to = await bob.answered()
+    await eventually(lambda: house.running.board.calls and next(iter(house.running.board.calls.values())).call.doing == "talking")
+    talk = call_id(house)
+    carol.call("*82101")
+    await carol.answered()
+    await eventually(lambda: any(event.type == "carillon.call.supervised.v1" for event in house.events(talk)))
+    for again in (1, 2):
+        bob.rtp.send_audio(words.key_five(), "PCMA", bob_to)
+        await eventually(lambda again=again: pressed(anne) == [5] * again)  # type: ignore[misc]
+        press_event(anne, 7, anne_to)
+        await eventually(lambda again=again: heard(bob) == "7" * again)  # type: ignore[misc]
+        if again == 1:
+            by_info = pb.SendDigitsRequest(call_id=talk, leg_id="a", digits="12", manner=pb.DIGITS_MANNER_INFO)
+            await control.SendDigits(by_info)
+            asked = await bob.expect(SessionRequest)
+            assert asked.request.body.startswith(b"Signal=1\r")
+            await house.die()
+            bob.do("respond", asked.transaction, 200)
+            asked = await bob.expect(SessionRequest)
+            assert asked.request.body.startswith(b"Signal=2\r")
+            bob.do("respond", asked.transaction, 200)
+    bob.do("bye", session)
+    await house.ended(2)
+    assert (heard(bob), pressed(anne)) == ("77", [5, 5])
+    assert not any(isinstance(output, SessionRequest) for output in bob.seen)
 
 
 async def test_a_strangers_phone_of_info_is_told_keys_so_in_order_and_tells_its_own(house: Any, words: Any, sipp: Any) -> None:

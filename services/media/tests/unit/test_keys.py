@@ -80,8 +80,11 @@ class Desk:
         self.sip, self.plane, self.quiet = self, self, self
         flow = Flow("udp", ("192.0.2.1", 5060), ("192.0.2.7", 5060))
         self.caller, self.leg = LegIo("a", "other", flow, "one/a"), LegIo("b1", "session", flow, "one/b1")
-        self.actor: Any = SimpleNamespace(parts=self, legs={"a": self.caller, "b1": self.leg}, call=SimpleNamespace(legs={}))
+        self.actor: Any = SimpleNamespace(
+            parts=self, legs={"a": self.caller, "b1": self.leg}, call=SimpleNamespace(legs={}), post=self.post
+        )
         self.keys = Keys(self)  # type: ignore[arg-type]
+        self.kept = 0
         self.told: list[str] = []
         self.pressed: list[tuple[str, bool]] = []
 
@@ -90,6 +93,9 @@ class Desk:
 
     def allows(self, session: str, method: str) -> bool:
         return False
+
+    def post(self, given: Any) -> None:
+        self.kept += 1
 
     def spawn(self, coroutine: Any) -> None:
         self.task = asyncio.ensure_future(coroutine)
@@ -120,7 +126,7 @@ async def test_keys_by_info_go_on_where_their_far_end_goes_on() -> None:
     desk = Desk()
     await desk.press("12")
     assert desk.told == ["1"]
-    desk.actor, desk.leg.leg_id = SimpleNamespace(parts=desk, legs={"x1": desk.leg}), "x1"
+    desk.actor, desk.leg.leg_id = SimpleNamespace(parts=desk, legs={"x1": desk.leg}, post=desk.post), "x1"
     await desk.answers(200)
     assert desk.told == ["1", "2"]
     await desk.answers(200)
@@ -146,7 +152,7 @@ async def test_who_refuses_info_hears_what_waits_and_all_after_as_tones(status: 
     await desk.answers(100)
     await desk.answers(status)
     assert (desk.told, desk.pressed) == (["1"], [("1", True), ("2", True)])
-    assert desk.leg.refuses_info
+    assert desk.leg.keys.refuses_info
 
 
 @pytest.mark.parametrize("twice", [True, False])

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from carillon_kit.clock import ManualClock
+from carillon_media.domain.key_memory import MOST_UNPAIRED, after_a_kill
 from carillon_media.domain.media import LegMedia
 from carillon_media.domain.media_sources import MediaSources
-from carillon_media.handlers.legs import MOST_UNPAIRED, LegIo, MediaPorts, key_counts
+from carillon_media.handlers.legs import LegIo, MediaPorts, key_counts
 from carillon_rtp.protocol import NoCoder
 from carillon_rtp.values import MediaAddress, Remote, Restored
 from carillon_sip.flow import Flow
@@ -146,7 +147,7 @@ def test_beside_telephone_events_a_key_that_is_held_for_long_is_one_as_well() ->
 def test_beside_telephone_events_a_flood_of_keys_is_not_remembered() -> None:
     leg = told(EVENTS)
     assert all(key_counts(leg, "5", 10.0, by_info=True) for _ in range(1000))
-    assert len(leg.unpaired) <= MOST_UNPAIRED + 1
+    assert len(leg.keys.unpaired) <= MOST_UNPAIRED + 1
 
 
 def test_beside_telephone_events_every_key_of_one_kind_counts() -> None:
@@ -154,3 +155,23 @@ def test_beside_telephone_events_every_key_of_one_kind_counts() -> None:
         leg = told(EVENTS)
         assert all(key_counts(leg, digit, 10 + at / 10, by_info=by_info) for at, digit in enumerate("5556"))
         assert key_counts(leg, "5", 12.0, by_info=not by_info)
+
+
+@pytest.mark.feature("M-13")
+@pytest.mark.parametrize(("remote", "first"), [(EVENTS, False), (EVENTS, True), (IN_BAND, False)])
+def test_a_key_that_a_phone_tells_in_the_other_kind_after_a_kill_is_the_same_key(remote: Remote, first: bool) -> None:
+    """An INFO that nobody answered is sent again up to four seconds later; a key long before the kill is none of these."""
+    for died, same in ((10.5, True), (20.0, False)):
+        leg = told(remote)
+        assert key_counts(leg, "5", 10.0, by_info=first)
+        leg.keys = after_a_kill(leg.keys, died, died + 2)
+        assert key_counts(leg, "5", died + 5, by_info=not first) is not same
+
+
+@pytest.mark.feature("M-13")
+def test_whose_keys_are_in_the_audio_and_in_infos_is_known_after_a_kill() -> None:
+    leg = told(IN_BAND)
+    assert key_counts(leg, "5", 10.0, by_info=True)
+    leg.keys = after_a_kill(leg.keys, 20.0, 22.0)
+    assert not key_counts(leg, "5", 30.0, by_info=False)
+    assert key_counts(leg, "5", 30.1, by_info=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from carillon_media.domain.key_memory import NOTHING_REMEMBERED, KeyMemory
 from carillon_media.domain.media import LegMedia
 from carillon_media.domain.state import CallState
 from carillon_sip.resuming import SavedSession
@@ -37,3 +38,4 @@ class SavedLeg(NamedTuple):
     outgoing: bool = False
     connected: tuple[str, str] | None = None
     refer: str = ""
+    keys: KeyMemory = NOTHING_REMEMBERED

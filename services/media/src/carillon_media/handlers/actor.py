@@ -20,7 +20,7 @@ from carillon_media.domain.media import LegMedia
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.state import CALLER, CallState
 from carillon_media.handlers import awaiting, feature_acts, media_acts, room_acts, sip_acts
-from carillon_media.handlers.board import Aside, Board, Request
+from carillon_media.handlers.board import Aside, Board, Kept, Request
 from carillon_media.handlers.entries import entry_of
 from carillon_media.handlers.legs import LegIo, MediaPorts
 from carillon_media.handlers.quality import with_quality
@@ -210,6 +210,7 @@ class CallActor:
             leg.outgoing,
             leg.connected,
             leg.refer,
+            leg.keys,
         )
 
     async def _abandon(self) -> None:
@@ -338,7 +339,7 @@ class CallActor:
         self.board.gone(self)
 
     async def _nothing(self, output: object) -> None:
-        """Done by being journalled."""
+        """Done by being journalled, or kept."""
 
 
 async def tell(parts: Parts, facts: CallFacts, output: outputs.Tell) -> None:
@@ -363,4 +364,5 @@ _DO: Mapping[type, Callable[[CallActor, Any], Awaitable[None]]] = {
     outputs.SetTimer: CallActor._set_timer,
     outputs.CancelTimer: CallActor._cancel_timer,
     outputs.Finished: CallActor._finished,
+    Kept: CallActor._nothing,
 }

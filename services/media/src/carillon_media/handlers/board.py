@@ -72,8 +72,13 @@ class Restore:
     """Not an input: the media plane is a new process, set every port up again."""
 
 
+class Kept:
+    """Not an input: what is kept of a leg has changed beside its call."""
+
+
+KEPT = Kept()
 #: What is no input of the machine, and waits its turn among them.
-Aside = Sync | AnswerAgain | Restore
+Aside = Sync | AnswerAgain | Restore | Kept
 
 
 @dataclass(slots=True)

@@ -6,11 +6,15 @@ is known that no events tell it: those pass by themselves.
 """
 
 import asyncio
+from collections.abc import Container
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from carillon_media.domain import outputs
+from carillon_media.domain.key_memory import SAME_KEY_SECONDS, Info
 from carillon_media.domain.keys import KeyKind, Manner, Ways, duration, kind_for, told_as
-from carillon_media.handlers.legs import SAME_KEY_SECONDS, Info, LegIo, has_keys_in_audio
+from carillon_media.handlers.board import KEPT
+from carillon_media.handlers.legs import LegIo, has_keys_in_audio
 from carillon_rtp.protocol import PlaneError
 from carillon_sip.commands import RequestOut
 from carillon_sip.outputs import RequestTimedOut, ResponseReceived
@@ -37,9 +41,9 @@ class Keys:
         return Ways(
             events=leg.told is not None and leg.told.telephone_event is not None,
             takes_info=actor.parts.sip.allows(leg.session, "INFO"),
-            has_sent_info=leg.by_info,
-            refused_info=leg.refuses_info,
-            has_sent_tones=leg.by_tones,
+            has_sent_info=leg.keys.by_info,
+            refused_info=leg.keys.refuses_info,
+            has_sent_tones=leg.keys.by_tones,
             trunk=known is not None and known.is_trunk,
         )
 
@@ -49,22 +53,39 @@ class Keys:
         kind = told_as(output.heard, self.ways(actor, leg)) if leg is not None else None
         if leg is None or kind is None:
             return
-        if by is None or by.tells_twice is False or has_keys_in_audio(by) or (output.heard, kind) != ("info", "events"):
+        if by is None or by.keys.tells_twice is False or has_keys_in_audio(by) or (output.heard, kind) != ("info", "events"):
             await self._send(actor, leg, output.key_id, output.key, kind, duration(output.held_ms))
-        elif by.tells_twice is None and len(by.doubtful) < MOST_WAITING:
-            by.doubtful.append(output)
-            if len(by.doubtful) == 1:
+        elif by.keys.tells_twice is None and len(by.keys.doubtful) < MOST_WAITING:
+            by.keys = replace(by.keys, doubtful=(*by.keys.doubtful, output))
+            if len(by.keys.doubtful) == 1:
                 self._board.spawn(self._settle(actor, by))
 
     async def _settle(self, actor: "CallActor", by: LegIo) -> None:
         """Whether its keys come as events as well, which reach the other side by themselves; else what has waited is told now, in order."""
         await asyncio.sleep(SAME_KEY_SECONDS)
-        while by.doubtful:
-            output = by.doubtful.pop(0)
+        while by.keys.doubtful:
+            output, rest = by.keys.doubtful[0], by.keys.doubtful[1:]
+            by.keys = replace(by.keys, doubtful=rest)
             leg = actor.legs.get(output.leg_id)
-            if leg is not None and not by.tells_twice:
+            if leg is not None and not by.keys.tells_twice:
                 await self._send(actor, leg, output.key_id, output.key, "events", duration(output.held_ms))
-        by.tells_twice = by.tells_twice or False
+        by.keys = replace(by.keys, tells_twice=by.keys.tells_twice or False)
+        actor.post(KEPT)
+
+    def take_up(self, actor: "CallActor", leg: LegIo, under_way: Container[str]) -> None:
+        """The leg is one of a process that died. Its INFO that is under way, by its transaction, is answered to this one; it goes on behind
+        one that was answered to that."""
+        if leg.keys.infos and leg.keys.infos[0].transaction not in under_way:
+            leg.keys = replace(leg.keys, infos=leg.keys.infos[1:])
+            if leg.keys.infos:
+                self._tell(actor, leg)
+        elif leg.keys.infos:
+            self._asked[leg.keys.infos[0].transaction] = leg
+
+    def go_on(self, actor: "CallActor", leg: LegIo) -> None:
+        """As `take_up`, when the media plane can be told keys."""
+        if leg.keys.doubtful:
+            self._board.spawn(self._settle(actor, leg))
 
     async def press(self, actor: "CallActor", leg: LegIo, digits_id: str, digits: str, manner: Manner) -> None:
         """Keys that somebody presses on this side."""
@@ -72,9 +93,10 @@ class Keys:
         await self._send(actor, leg, digits_id, digits, kind, _PRESSED_MS)
 
     async def _send(self, actor: "CallActor", leg: LegIo, digits_id: str, digits: str, kind: KeyKind, on_ms: int) -> None:
-        if kind == "info" and len(leg.infos) + len(digits) <= MOST_WAITING:
-            waiting = bool(leg.infos)
-            leg.infos += [Info(f"{digits_id}/{number}", digit, on_ms) for number, digit in enumerate(digits)]
+        if kind == "info" and len(leg.keys.infos) + len(digits) <= MOST_WAITING:
+            waiting = bool(leg.keys.infos)
+            more = [Info(f"{digits_id}/{number}", digit, on_ms) for number, digit in enumerate(digits)]
+            leg.keys = replace(leg.keys, infos=(*leg.keys.infos, *more))
             if not waiting:
                 self._tell(actor, leg)
             return
@@ -85,10 +107,12 @@ class Keys:
 
     def _tell(self, actor: "CallActor", leg: LegIo) -> None:
         """The oldest key that waits, by INFO."""
-        key = leg.infos[0]
+        key, *rest = leg.keys.infos
         body = f"Signal={key.digit}\r\nDuration={key.on_ms}\r\n".encode()
         request = RequestOut("INFO", session=leg.session, body=body, content_type="application/dtmf-relay")
-        self._asked[actor.parts.sip.request(request)] = leg
+        transaction = actor.parts.sip.request(request)
+        self._asked[transaction] = leg
+        leg.keys = replace(leg.keys, infos=(replace(key, transaction=transaction), *rest))
 
     def responded(self, output: ResponseReceived | RequestTimedOut) -> bool:
         """An answer to a request; False: it is none of these."""
@@ -102,14 +126,15 @@ class Keys:
     async def _answered(self, leg: LegIo, status: int) -> None:
         found = self._board.leg_of(leg.session)
         if found is None:  # It has hung up, or is nobody's at this moment.
-            leg.infos.clear()
+            leg.keys = replace(leg.keys, infos=())
             return
-        actor = found[0]
+        actor, told = found[0], leg.keys.infos
         if status < 300:
-            del leg.infos[0]
-            if leg.infos:
+            leg.keys = replace(leg.keys, infos=told[1:])
+            if leg.keys.infos:
                 self._tell(actor, leg)
-            return
-        rest, leg.infos, leg.refuses_info = leg.infos, [], True
-        for key in rest:
-            await self._send(actor, leg, key.key_id, key.digit, "tones", key.on_ms)
+        else:
+            leg.keys = replace(leg.keys, infos=(), refuses_info=True)
+            for key in told:
+                await self._send(actor, leg, key.key_id, key.digit, "tones", key.on_ms)
+        actor.post(KEPT)

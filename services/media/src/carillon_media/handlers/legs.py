@@ -5,15 +5,15 @@ Invariant: a leg has at most one media port, opened once; the plane knows of a l
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
 from carillon_media.domain.families import Families
+from carillon_media.domain.key_memory import NOTHING_REMEMBERED, KeyMemory, heard_in_audio, told_beside_events
 from carillon_media.domain.media import LegMedia, offered_codecs, offered_version
 from carillon_media.domain.media_sources import MediaSources
-from carillon_media.domain.outputs import PassKey
 from carillon_media.domain.secrecy import SrtpSetting, TrunkSrtp, secrecy_of
 from carillon_media.domain.snapshots import SavedLeg
 from carillon_media.ports import Parts, PlanePort
@@ -22,23 +22,10 @@ from carillon_rtp.values import IpVersion, Remote, Restored, Tone
 from carillon_sip.flow import Flow
 
 _log = get_logger(__name__)
-#: A key that a phone tells so soon after it has told it in another kind is the same key.
-SAME_KEY_SECONDS = 1.0
-#: Keys that are remembered for it; nobody presses more in that time.
-MOST_UNPAIRED = 32
 
 
 class PortLost(Exception):
     """The plane could not give a leg its port back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Info:
-    """A key that its far end is to be told by INFO."""
-
-    key_id: str
-    digit: str
-    on_ms: int
 
 
 @dataclass(slots=True)
@@ -83,19 +70,7 @@ class LegIo:
     #: Tones that the call wants to hear of, and what the plane was told to listen for.
     tones: tuple[Tone, ...] = ()
     listening: tuple[Tone, ...] = ()
-    #: It has sent a key by INFO: keys in its audio are the same ones. And the last of those, by the monotonic clock.
-    by_info: bool = False
-    key_heard: tuple[str, float] = ("", 0.0)
-    #: A key was heard in its audio.
-    by_tones: bool = False
-    #: Keys told in one kind beside telephone events that may come in the other, too: (by INFO, key, when).
-    unpaired: list[tuple[bool, str, float]] = field(default_factory=list)
-    #: Whether each of them comes in both; None: that is not known yet, and `doubtful` are what it has told by INFO until it is.
-    tells_twice: bool | None = None
-    doubtful: list[PassKey] = field(default_factory=list)
-    #: Keys that it is to be told by INFO, the one that is under way first; and whether it has refused one.
-    infos: list[Info] = field(default_factory=list)
-    refuses_info: bool = False
+    keys: KeyMemory = NOTHING_REMEMBERED
     #: The far end as the plane has to know it, and what it was made of.
     heard: tuple[tuple[Remote, str, tuple[str, ...], bool], Remote] | None = None
 
@@ -122,32 +97,14 @@ def listened_for(leg: LegIo) -> tuple[Tone, ...]:
 
 
 def key_counts(leg: LegIo | None, digit: str, now: float, *, by_info: bool, held: float = 0.0) -> bool:
-    """Whether a key is not one that counts already. Where keys are in the audio only INFO counts from a phone's first one on, and that may
-    tell a key that was heard; beside telephone events a key that comes in both kinds within a second is one. `now` is monotonic; `held`:
-    seconds before that in which it was pressed already."""
+    """Whether a key is not one that counts already. `now` is monotonic; `held`: seconds before that in which it was pressed already."""
     if leg is None:
         return True
-    if not has_keys_in_audio(leg):
-        return _is_first(leg, digit, now, now - held, by_info=by_info)
-    if by_info:
-        heard, at = leg.key_heard
-        again = not leg.by_info and heard == digit and now - at < SAME_KEY_SECONDS
-        leg.by_info = True
-        return not again
-    leg.key_heard, leg.by_tones = (digit, now), True
-    return not leg.by_info
-
-
-def _is_first(leg: LegIo, digit: str, now: float, pressed: float, *, by_info: bool) -> bool:
-    """Some phones tell each key both ways; which comes first is theirs."""
-    leg.unpaired = [key for key in leg.unpaired[-MOST_UNPAIRED:] if pressed - key[2] < SAME_KEY_SECONDS]
-    for key in leg.unpaired:
-        if key[:2] == (not by_info, digit):
-            leg.unpaired.remove(key)
-            leg.tells_twice = True
-            return False
-    leg.unpaired.append((by_info, digit, now))
-    return True
+    if has_keys_in_audio(leg):
+        leg.keys, counts = heard_in_audio(leg.keys, digit, now, by_info=by_info)
+    else:
+        leg.keys, counts = told_beside_events(leg.keys, digit, now, now - held, by_info=by_info)
+    return counts
 
 
 def _other(media: LegMedia) -> IpVersion:

@@ -12,6 +12,7 @@ from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs, ringing
 from carillon_media.domain.call import Call
 from carillon_media.domain.causes import NODE_FAILURE
+from carillon_media.domain.key_memory import after_a_kill
 from carillon_media.domain.recovery import PastEvent
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.state import Gathering, Leg, Playing, Recording, Supervising, TakingLeave, Waiting, side_of
@@ -57,6 +58,8 @@ class Resumption:
         self._board.take(actor)
         for leg_io in actor.legs.values():
             self._board.bind(leg_io.session, actor, leg_io.leg_id)
+            under_way = leg_io.kept.session.inquiries if leg_io.kept is not None else ()
+            self._board.keys.take_up(actor, leg_io, [transaction for transaction, _ in under_way])
         self._board.taps.happened(past.tenant, past.call_id, past.data)
         self._board.changed(actor)
 
@@ -67,6 +70,7 @@ class Resumption:
         except ParseError as error:
             _log.error("a leg cannot be taken up", call_id=actor.call.facts.call_id, leg_id=leg.leg_id, error=str(error))
             return False
+        now = self._parts.clock.monotonic()
         leg_io = actor.legs[leg.leg_id] = LegIo(
             leg.leg_id,
             session,
@@ -79,6 +83,7 @@ class Resumption:
             outgoing=kept.outgoing,
             connected=kept.connected,
             refer=kept.refer,
+            keys=after_a_kill(kept.keys, now - (self._parts.clock.now() - self._found.died_at).total_seconds(), now),
             kept=kept,
         )
         if leg.is_trunk:
@@ -115,6 +120,7 @@ class Resumption:
             state = sessions.get(leg.plane)
             other = by_plane.get(state.bridged_with) if state is not None and state.bridged_with else None
             leg.bridged_with = other.leg_id if other is not None else ""
+            self._board.keys.go_on(actor, leg)
         whole = all(leg.media is None or leg.plane in sessions for leg in actor.legs.values())
         if not whole:
             actor.post(Restore())

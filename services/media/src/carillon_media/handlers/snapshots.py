@@ -5,6 +5,7 @@ Invariant: a record opens only with the installation's key, and for its own call
 
 from carillon_kit.sealing import SealBroken, Sealer
 from carillon_media.domain.facts import CallFacts, Limits
+from carillon_media.domain.key_memory import KeyMemory
 from carillon_media.domain.media import LegMedia
 from carillon_media.domain.outputs import Ask
 from carillon_media.domain.plain import Writer, read
@@ -18,7 +19,7 @@ from carillon_sip.peer import Peer
 _CALL, _LEG = b"C", b"L"
 PURPOSE = "snapshots of calls"
 #: What a call keeps as it is from one snapshot to the next.
-_LASTING: frozenset[type] = frozenset({Ask, CallFacts, Flow, LegMedia, Limits, Peer, Ring})
+_LASTING: frozenset[type] = frozenset({Ask, CallFacts, Flow, KeyMemory, LegMedia, Limits, Peer, Ring})
 
 
 def writer() -> Writer:
