@@ -1,5 +1,7 @@
-"""What tokens are signed with, published by the directory on `carillon._operator.keys.<kid>` for every service to check tokens."""
+"""What services check tokens by, published by the directory: keys on `carillon._operator.keys.<kid>`, and on
+`carillon._operator.keys.ended` whose tokens count no more."""
 
+from datetime import datetime
 from typing import ClassVar, Literal
 
 from carillon_contracts.envelope import EventData
@@ -13,3 +15,16 @@ class KeyPublished(EventData):
     kty: Literal["OKP"] = "OKP"
     crv: Literal["Ed25519"] = "Ed25519"
     x: str
+
+
+class TokensEnded(EventData):
+    """A login or a key was removed, or is not what its tokens say: those issued before count no more, although they have not expired."""
+
+    TYPE: ClassVar[str] = "keys.tokens_ended.v1"
+    #: As the tokens name it; empty: above the tenants; `*`: whatever they name.
+    tenant: str
+    #: As the tokens name it: `user/ann`, `key/<id>`, `reseller/west/key/<id>`.
+    subject: str
+    before: datetime
+    #: Until the last of them has expired, after which this can be forgotten.
+    until: datetime

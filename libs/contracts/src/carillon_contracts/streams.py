@@ -31,7 +31,7 @@ RECORDS = Stream("RECORDS", ("carillon.*.cdr.>",), "cdr", 30 * _DAY)
 AUDIT = Stream("AUDIT", ("carillon.*.audit.>",), "*", 90 * _DAY)
 #: E-mails to be sent, above the tenants.
 LETTERS = Stream("LETTERS", ("carillon._operator.letter.>",), "*", 7 * _DAY)
-#: What tokens are signed with; a key is published again and again as long as it counts.
+#: What tokens are signed with (a key is published again and again as long as it counts), and which of them are ended.
 KEYS = Stream("KEYS", ("carillon._operator.keys.>",), "directory", 2 * _DAY)
 #: Orders to erase persons and their answers, above the tenants; the directory deletes them when all is done.
 ERASURES = Stream("ERASURES", ("carillon._operator.erasure.>",), "*")
@@ -105,6 +105,11 @@ def audit_subject(tenant: str, fact: str) -> str:
 def key_subject(kid: str) -> str:
     """`carillon._operator.keys.<kid>`: above the tenants."""
     return f"carillon._operator.keys.{kid}"
+
+
+def ended_tokens_subject() -> str:
+    """`carillon._operator.keys.ended`; no key has that name."""
+    return "carillon._operator.keys.ended"
 
 
 def node_subject(node: str) -> str:

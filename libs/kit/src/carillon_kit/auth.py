@@ -16,6 +16,7 @@ from enum import StrEnum
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from carillon_kit.ended_tokens import EndedTokens
 from carillon_kit.errors import Unauthenticated
 
 _SHARED, _PUBLISHED = "HS256", "EdDSA"
@@ -97,14 +98,16 @@ def sign_token(
     subject: str,
     tenant: str | None,
     roles: Iterable[str],
+    issued_at: datetime,
     expires_at: datetime,
     *,
     department: str = "",
     rights_profile: str = "",
     reseller: str = "",
 ) -> str:
-    """Sign a token that whoever has the public key can check."""
-    claims: dict[str, object] = {"sub": subject, "aud": _AUDIENCE, "roles": sorted(roles), "exp": expires_at}
+    """Sign a token that whoever has the public key can check; `issued_at`: not later than what it says was known to be true."""
+    issued = issued_at.timestamp()
+    claims: dict[str, object] = {"sub": subject, "aud": _AUDIENCE, "roles": sorted(roles), "iat": issued, "exp": expires_at}
     if tenant is not None:
         claims["tenant"] = tenant
     claims |= _narrowing(department=department, rights_profile=rights_profile, reseller=reseller)
@@ -134,40 +137,64 @@ class PublicKeys:
         return self._keys.get(kid) if isinstance(kid, str) else None
 
 
-class TokenVerifier:
-    """Checks tokens signed with the shared key, or with one of the published keys."""
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a token says that was checked; times in seconds since 1970."""
 
-    def __init__(self, key: str, published: PublicKeys | None = None) -> None:
+    principal: Principal
+    #: None: never.
+    expires: float | None
+    #: None: signed with the shared key, by those whose tokens nobody ends.
+    issued: float | None
+
+
+class TokenVerifier:
+    """Checks tokens signed with the shared key, or with one of the published keys unless they were ended."""
+
+    def __init__(self, key: str, published: PublicKeys | None = None, ended: EndedTokens | None = None) -> None:
         _check_key(key)
         self._key = key
         self._published = published or PublicKeys()
-        self._known: dict[str, tuple[Principal, float | None]] = {}
+        self.ended = ended or EndedTokens()
+        self._known: dict[str, Verified] = {}
 
-    def verify(self, token: str) -> Principal:
-        """The principal behind `token`; raises `Unauthenticated` for anything but a valid, unexpired token."""
+    def verify(self, token: str) -> Verified:
+        """What `token` says; raises `Unauthenticated` for anything but a valid token that has not expired and was not ended."""
         known = self._known.get(token)
-        if known is not None:
-            principal, expires = known
-            if expires is None or datetime.now(UTC).timestamp() < expires:
-                return principal
-            del self._known[token]
-        principal, expires = self._decode(token)
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[token] = (principal, expires)
-        return principal
+        if known is None or (known.expires is not None and datetime.now(UTC).timestamp() >= known.expires):
+            self._known.pop(token, None)
+            known = self._decode(token)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[token] = known
+        if self.has_ended(known):
+            raise Unauthenticated("the token was ended; log in again")
+        return known
 
-    def _decode(self, token: str) -> tuple[Principal, float | None]:
+    def has_ended(self, token: Verified) -> bool:
+        """Whether a token that was checked before counts no more, although it has not expired."""
+        who = token.principal
+        return token.issued is not None and self.ended.covers(who.tenant or "", who.subject, token.issued)
+
+    def _decode(self, token: str) -> Verified:
         try:
             header = jwt.get_unverified_header(token)
             if header.get("alg") == _PUBLISHED:
                 public = self._published.get(header.get("kid"))
                 if public is None:
                     raise Unauthenticated("the token is not valid")
-                required = ["sub", "aud", "exp"]
-                claims = jwt.decode(token, public, algorithms=[_PUBLISHED], audience=_AUDIENCE, options={"require": required})
+                # Another machine's clock may be ahead of ours.
+                claims = jwt.decode(
+                    token,
+                    public,
+                    algorithms=[_PUBLISHED],
+                    audience=_AUDIENCE,
+                    options={"require": ["sub", "aud", "exp"], "verify_iat": False},
+                )
+                issued = float(claims.get("iat", 0.0))
             else:
                 claims = jwt.decode(token, self._key, algorithms=[_SHARED], audience=_AUDIENCE, options={"require": ["sub", "aud"]})
+                issued = None
         except jwt.PyJWTError as error:
             raise Unauthenticated("the token is not valid") from error
         tenant, roles = claims.get("tenant"), claims.get("roles")
@@ -176,7 +203,7 @@ class TokenVerifier:
         expires = claims.get("exp")
         within = [str(claims.get(name, "")) for name in ("department", "rights_profile", "reseller")]
         principal = Principal(str(claims["sub"]), tenant, frozenset(str(role) for role in roles), *within)
-        return principal, None if expires is None else float(expires)
+        return Verified(principal, None if expires is None else float(expires), issued)
 
 
 def _check_key(key: str) -> None:

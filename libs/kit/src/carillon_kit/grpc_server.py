@@ -3,11 +3,12 @@
 Invariant: no rpc of ours runs before its token was verified and one of the roles listed for that very rpc was found in it; an rpc
 that nobody listed keeps the server from starting. Only health, reflection and what is listed for `ANYONE` are open. A tenant's token
 with another tenant's name is refused before the request is looked at, and so is one with a rights profile where nobody checks profiles.
+A stream lasts no longer than its token: see `lasting_streams`.
 
 The checks wrap each handler where it is registered instead of being interceptors: one coroutine less per call.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,10 +24,11 @@ from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 from carillon_kit import logs, telemetry
-from carillon_kit.auth import ANYONE, OPERATOR, SERVICE, Principal, TokenVerifier
+from carillon_kit.auth import ANYONE, OPERATOR, SERVICE, Principal, TokenVerifier, Verified
 from carillon_kit.bus.api import PublishFailed
 from carillon_kit.errors import ApiError, InvalidArgument, PermissionDenied, Unauthenticated, Unavailable, internal_status
 from carillon_kit.ids import SystemIds
+from carillon_kit.lasting_streams import LastingStreams, TokenOver
 
 TENANT_KEY = "carillon-tenant"
 _BEARER = "Bearer "
@@ -104,6 +106,7 @@ class GrpcServer:
         self._checks_profiles = checks_profiles
         self._listen = listen
         self._verifier = verifier
+        self._streams = LastingStreams(verifier)
         self._ids = SystemIds()
         self._server = grpc.aio.server(options=_OPTIONS)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
@@ -155,15 +158,16 @@ class GrpcServer:
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace)
 
-    def _enter(self, context: Any, allowed: frozenset[str], metadata: Mapping[str, Any]) -> None:
+    def _enter(self, allowed: frozenset[str], metadata: Mapping[str, Any]) -> Verified | None:
         _principal.set(None)
         _tenant.set(metadata.get(TENANT_KEY))
         if allowed == ANYONE:
-            return
+            return None
         header = metadata.get("authorization", "")
         if not header.startswith(_BEARER):
             raise Unauthenticated
-        principal = self._verifier.verify(header[len(_BEARER) :])
+        token = self._verifier.verify(header[len(_BEARER) :])
+        principal = token.principal
         _principal.set(principal)
         if not principal.roles & allowed:
             raise PermissionDenied("the token's roles do not allow this")
@@ -171,6 +175,7 @@ class GrpcServer:
             raise PermissionDenied("the token is narrowed by a rights profile, which allows nothing here: profiles are of configuration")
         if principal.tenant is not None and metadata.get(TENANT_KEY, principal.tenant) != principal.tenant:
             raise PermissionDenied("the token is another tenant's")
+        return token
 
     async def _refuse(self, context: Any, method: str, error: Exception) -> None:
         """Abort the call with the rich status of `error`; always raises."""
@@ -179,7 +184,7 @@ class GrpcServer:
         if isinstance(error, _AWAY):
             _log.warning("rpc cannot be served now", method=method, error=f"{type(error).__name__}: {error}")
             error = Unavailable()
-        if isinstance(error, Unauthenticated | PermissionDenied):
+        if isinstance(error, Unauthenticated | PermissionDenied) and not isinstance(error, TokenOver):
             self._report(method, error, context)
         if isinstance(error, ApiError):
             status = error.to_status()
@@ -214,7 +219,7 @@ class GrpcServer:
             metadata = dict(context.invocation_metadata())
             with telemetry.entry(method, metadata.get(telemetry.HEADER), SpanKind.SERVER):
                 try:
-                    self._enter(context, allowed, metadata)
+                    self._enter(allowed, metadata)
                     return await behaviour(request, context)
                 except grpc.aio.AbortError:
                     raise
@@ -223,12 +228,14 @@ class GrpcServer:
 
         return unary
 
-    def _stream(self, method: str, behaviour: Callable[[Any, Any], AsyncIterator[Any]], allowed: frozenset[str]) -> Any:
+    def _stream(self, method: str, behaviour: Callable[[Any, Any], AsyncGenerator[Any, None]], allowed: frozenset[str]) -> Any:
+        rpc = method.rpartition("/")[2]
+
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
             metadata = dict(context.invocation_metadata())
             try:
-                self._enter(context, allowed, metadata)
-                async for response in behaviour(request, context):
+                token = self._enter(allowed, metadata)
+                async for response in self._streams.lasting(rpc, token, behaviour(request, context)):
                     yield response
             except grpc.aio.AbortError:
                 raise

@@ -17,6 +17,7 @@ from carillon_contracts.streams import AUDIT, CONFIG, ERASURES, KEYS, LETTERS
 from carillon_directory import grpc_auth, grpc_csv, grpc_lines, grpc_persons, grpc_provisioning, grpc_search, grpc_tenants, io_provisioning
 from carillon_directory.adapters.audit_trail import AuditTrail
 from carillon_directory.adapters.device_certificates import DeviceCertificates
+from carillon_directory.adapters.ended_tokens import EndedTokenNews
 from carillon_directory.adapters.plan_gate import RoutingGate
 from carillon_directory.adapters.postgres_erasures import PostgresErasures
 from carillon_directory.adapters.postgres_logins import PostgresLogins
@@ -158,6 +159,7 @@ async def _add_logins(
     passwords = Passwords()
     stack.callback(passwords.close)
     lifetimes = Lifetimes(timedelta(seconds=settings.access_token_seconds), timedelta(days=settings.refresh_token_days))
+    tasks.start(EndedTokenNews(pool, bus, ids, lifetimes.access).run(), "ended tokens")
     authentication = Authentication(
         directory,
         PostgresLogins(pool),

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from carillon_contracts import audit
@@ -131,6 +131,7 @@ class Authentication:
 
     async def log_in(self, login: str, password: str, code: str, source: str) -> Tokens | None:
         """Tokens; None: the password is right and a code is needed. Raises `Unauthenticated`."""
+        issued = await self._store.now()
         person = await self._person_of(login)
         stored = await self._store.get(person.tenant, person.user_id) if person is not None else None
         right = await self._passwords.matches(password, stored.password_hash if stored is not None else None)
@@ -142,7 +143,7 @@ class Authentication:
         if not right or not await self._store.let_in(person.tenant, person.user_id, now, lambda row: self._code_passes(row, code, now)):
             await self._count_failure(person, source)
             raise self._failed(login, person.tenant, source)
-        return await self._tokens(person, self._ids.uuid7())
+        return await self._tokens(person, self._ids.uuid7(), issued)
 
     def _code_passes(self, row: StoredLogin, code: str, now: datetime) -> tuple[int, list[str]] | None:
         if not row.totp_confirmed:
@@ -173,6 +174,7 @@ class Authentication:
 
     async def refresh(self, token: str, source: str) -> Tokens:
         """New tokens for a refresh token. Raises `Unauthenticated`."""
+        issued = await self._store.now()
         taken = await self._store.take_refresh(_digest(token), self._clock.now())
         if taken is None:
             raise Unauthenticated("the refresh token does not count (any more); log in again")
@@ -184,7 +186,7 @@ class Authentication:
         if person is None:
             await self._store.end_family(taken.family)
             raise Unauthenticated("the user does not exist any more")
-        return await self._tokens(person, taken.family)
+        return await self._tokens(person, taken.family, issued)
 
     async def log_out(self, token: str) -> None:
         """End the login of a refresh token; one that does not count changes nothing."""
@@ -193,7 +195,8 @@ class Authentication:
             await self._store.end_family(taken.family)
 
     async def exchange(self, api_key: str) -> Tokens:
-        """A token for a system's key. Raises `Unauthenticated`."""
+        """A token for a system's key, which counts no longer than the key. Raises `Unauthenticated`."""
+        issued = await self._store.now()
         key_id, _, secret = api_key.removeprefix(_KEY).partition("_")
         now = self._clock.now()
         stored = await self._store.use_key(key_id, now) if api_key.startswith(_KEY) else None
@@ -202,12 +205,13 @@ class Authentication:
         if stored.tenant and isinstance(await self._directory.read(stored.tenant), Refused):
             raise Unauthenticated("the key does not count")
         within = (stored.department, stored.rights_profile, stored.reseller)
-        return self._access(f"key/{stored.id}", stored.tenant, [stored.role], *within)
+        return self._access(issued, f"key/{stored.id}", stored.tenant, [stored.role], *within, until=stored.expires_at)
 
     async def enter(self, tenant: str, seller: Principal, reason: str) -> Tokens:
         """An admin's token in a tenant, in the name of the reseller's; there is no other way in than this, and it is told for sure."""
         if wrong := text_error(reason):
             raise InvalidArgument({"reason": wrong})
+        issued = await self._store.now()
         subject = f"reseller/{seller.reseller}/{seller.subject}"
         event = audit.TenantEntered(reseller_id=seller.reseller, by=seller.subject, reason=reason)
         now, event_id = self._clock.now(), self._ids.uuid7()
@@ -215,22 +219,31 @@ class Authentication:
         told = audit.audit_event(event, tenant, event_id=event_id, source="carillon/directory", about=about, at=now)
         await self._store.tell(AUDIT.name, (event_id, *told))
         self._wake()
-        return self._access(subject, tenant, [str(ADMIN)], reseller=seller.reseller)
+        return self._access(issued, subject, tenant, [str(ADMIN)], reseller=seller.reseller)
 
-    async def _tokens(self, person: Person, family: UUID) -> Tokens:
-        access = self._access(person.subject, person.tenant, person.roles, person.department, person.rights_profile)
+    async def _tokens(self, person: Person, family: UUID, issued: datetime) -> Tokens:
+        access = self._access(issued, person.subject, person.tenant, person.roles, person.department, person.rights_profile)
         refresh = _REFRESH + self._ids.token(_SECRET_BYTES)
         expires = self._clock.now() + self._lifetimes.refresh
         await self._store.new_refresh(_digest(refresh), family, person.tenant, person.user_id, expires)
         return Tokens(access.access, access.access_expires_at, refresh, expires)
 
     def _access(
-        self, subject: str, tenant: str, roles: Sequence[str], department: str = "", rights_profile: str = "", reseller: str = ""
+        self,
+        issued: datetime,
+        subject: str,
+        tenant: str,
+        roles: Sequence[str],
+        department: str = "",
+        rights_profile: str = "",
+        reseller: str = "",
+        until: datetime | None = None,
     ) -> Tokens:
-        expires = (self._clock.now() + self._lifetimes.access).replace(microsecond=0)
+        """`issued`: before all that it says was read, so that whatever changes it meanwhile ends it too."""
+        expires = min(self._clock.now() + self._lifetimes.access, until or datetime.max.replace(tzinfo=UTC)).replace(microsecond=0)
         key = self._keys.signing()
         within = {"department": department, "rights_profile": rights_profile, "reseller": reseller}
-        token = sign_token(key.private, key.kid, subject, tenant or None, roles, expires, **within)
+        token = sign_token(key.private, key.kid, subject, tenant or None, roles, issued, expires, **within)
         return Tokens(token, expires)
 
     # -- one's own login -----------------------------------------------------------------------------------------------

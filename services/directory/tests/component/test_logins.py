@@ -19,6 +19,7 @@ from carillon.directory.v1 import auth_pb2 as pb
 from carillon.directory.v1 import directory_pb2
 from carillon.directory.v1.auth_pb2_grpc import AccessServiceStub, AuthServiceStub
 from carillon.directory.v1.batch_pb2_grpc import BatchServiceStub
+from carillon.directory.v1.department_pb2_grpc import DepartmentServiceStub
 from carillon.directory.v1.extension_pb2_grpc import ExtensionServiceStub
 from carillon.directory.v1.history_pb2_grpc import HistoryServiceStub
 from carillon.directory.v1.import_pb2_grpc import ImportServiceStub
@@ -430,6 +431,73 @@ async def test_nobody_whose_rights_are_narrowed_gets_or_gives_more(doors: Doors,
 async def test_a_user_may_not_see_to_others_logins(doors: Doors) -> None:
     access = AccessServiceStub(doors.with_token((await doors.login()).tokens.access_token))
     assert await refused(access.SetPassword(pb.SetPasswordRequest(user_id="ann"))) is Code.PERMISSION_DENIED
+
+
+async def ended(door: Any) -> bool:
+    """Its token is refused, sooner or later (the deadline is generous)."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await door.WhoAmI(pb.WhoAmIRequest())
+            except grpc.aio.AioRpcError as error:
+                return error.code() is Code.UNAUTHENTICATED and error.details() == "the token was ended; log in again"
+
+
+@pytest.mark.feature("P-3")
+@pytest.mark.parametrize(
+    "how", ["the user is deleted", "a new role", "a new department", "the login is removed", "a new password", "a stolen refresh token"]
+)
+async def test_an_access_token_ends_with_what_it_stands_for(doors: Doors, client: Client, settings: DirectorySettings, how: str) -> None:
+    operator = client(doors.port, "operator", doors.tenant)
+    users = UserServiceStub(operator)
+    await DepartmentServiceStub(operator).CreateDepartment(
+        directory_pb2.CreateDepartmentRequest(department=directory_pb2.Department(id="trade"))
+    )
+    await users.CreateUser(directory_pb2.CreateUserRequest(user=directory_pb2.User(id="bob", last_name="Baker", login="bob")))
+    await doors.access.SetPassword(pb.SetPasswordRequest(user_id="bob", password=PASSWORD))
+    tokens, bobs = (await doors.login()).tokens, (await doors.login("bob")).tokens
+    own, bob = (AuthServiceStub(doors.with_token(each.access_token)) for each in (tokens, bobs))
+    assert (await own.WhoAmI(pb.WhoAmIRequest())).subject == "user/ann"
+    await users.UpdateUser(directory_pb2.UpdateUserRequest(user=directory_pb2.User(id="ann", title="Dr")))
+    password = PASSWORD
+    match how:
+        case "the user is deleted":
+            await users.DeleteUser(directory_pb2.DeleteUserRequest(id="ann"))
+        case "a new role":
+            raised = directory_pb2.User(id="ann", role=directory_pb2.USER_ROLE_ADMIN)
+            await users.UpdateUser(directory_pb2.UpdateUserRequest(user=raised))
+        case "a new department":
+            moved = directory_pb2.User(id="ann", department_id="trade")
+            await users.UpdateUser(directory_pb2.UpdateUserRequest(user=moved))
+        case "the login is removed":
+            await doors.access.RemoveLogin(pb.RemoveLoginRequest(user_id="ann"))
+        case "a new password":
+            password = "another long password"
+            await own.ChangePassword(pb.ChangePasswordRequest(old_password=PASSWORD, new_password=password))
+        case _:
+            await doors.auth.Refresh(pb.RefreshRequest(refresh_token=tokens.refresh_token))
+            await refused(doors.auth.Refresh(pb.RefreshRequest(refresh_token=tokens.refresh_token)))
+    assert await ended(own)
+    assert (await bob.WhoAmI(pb.WhoAmIRequest())).subject == "user/bob", "others' tokens count on"
+    if how not in ("the user is deleted", "the login is removed"):
+        again = AuthServiceStub(doors.with_token((await doors.login(password=password)).tokens.access_token))
+        roles = (await again.WhoAmI(pb.WhoAmIRequest())).roles
+        assert list(roles) == ["admin" if how == "a new role" else "user"], "who logs in again has what is theirs now"
+    async with running(settings) as port, channel(f"127.0.0.1:{port}", tokens.access_token) as other:
+        assert await refused(AuthServiceStub(other).WhoAmI(pb.WhoAmIRequest())) is Code.UNAUTHENTICATED, "nor where one starts later"
+
+
+@pytest.mark.feature("P-3")
+async def test_a_key_s_tokens_end_with_it_and_count_no_longer_than_it(doors: Doors) -> None:
+    asked = pb.CreateApiKeyRequest(display_name="crm", role="admin")
+    asked.expires_at.FromDatetime(datetime.now(UTC) + timedelta(seconds=300))
+    made = await doors.access.CreateApiKey(asked)
+    tokens = (await doors.auth.ExchangeApiKey(pb.ExchangeApiKeyRequest(api_key=made.secret))).tokens
+    assert tokens.access_token_expires_at.ToDatetime() <= made.api_key.expires_at.ToDatetime()
+    own = AuthServiceStub(doors.with_token(tokens.access_token))
+    assert (await own.WhoAmI(pb.WhoAmIRequest())).subject == f"key/{made.api_key.id}"
+    await doors.access.RevokeApiKey(pb.RevokeApiKeyRequest(id=made.api_key.id))
+    assert await ended(own)
 
 
 @pytest.mark.feature("P-3")

@@ -45,6 +45,16 @@ async def code(call: Any) -> grpc.StatusCode:
     return refused.value.code()
 
 
+async def ends(call: Callable[[], Any]) -> grpc.StatusCode:
+    """What it is refused with, sooner or later (the deadline is generous)."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await call()
+            except grpc.aio.AioRpcError as error:
+                return error.code()
+
+
 def tenant(name: str, reseller: str = "") -> pb.CreateTenantRequest:
     return pb.CreateTenantRequest(tenant=pb.Tenant(id=name, realm=f"{name}.example", reseller_id=reseller))
 
@@ -402,6 +412,12 @@ async def test_a_reseller_s_key_is_good_for_it_alone(tree: int, client: Client) 
     tokens = (await auth.ExchangeApiKey(auth_pb2.ExchangeApiKeyRequest(api_key=made.secret))).tokens
     async with channel(f"127.0.0.1:{tree}", tokens.access_token) as link:
         assert set(await listed(link)) <= {"lake-1", "west-2"}
+        entered = await TenantServiceStub(link).EnterTenant(pb.EnterTenantRequest(id="lake-1"))
+        async with channel(f"127.0.0.1:{tree}", entered.access_token) as inside:
+            await UserServiceStub(inside).ListUsers(pb.ListUsersRequest())
+            await operator.RevokeApiKey(auth_pb2.RevokeApiKeyRequest(id=made.api_key.id))
+            for over in (lambda: listed(link), lambda: UserServiceStub(inside).ListUsers(pb.ListUsersRequest())):
+                assert await ends(over) == grpc.StatusCode.UNAUTHENTICATED, "also where it went in with the key"
 
 
 async def test_two_replicas_at_once_sell_no_more_than_the_limit(settings: DirectorySettings, client: Client) -> None:

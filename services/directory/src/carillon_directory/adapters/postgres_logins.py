@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from carillon_contracts.streams import LETTERS
+from carillon_directory.adapters.ended_tokens import END
 from carillon_directory.domain.logins import Tries
 from carillon_kit import outbox
 
@@ -111,6 +112,11 @@ class PostgresLogins:
     def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
         self._pool = pool
 
+    async def now(self) -> datetime:
+        """By the clock that all replicas share: the database's."""
+        moment: datetime = await self._pool.fetchval("select clock_timestamp()")
+        return moment
+
     async def get(self, tenant: str, user_id: str) -> StoredLogin | None:
         """The login, or None."""
         return _login(await self._pool.fetchrow(_LOGIN, tenant, user_id))
@@ -173,7 +179,8 @@ class PostgresLogins:
         await self._pool.execute(_NEW_REFRESH, token_hash, family, tenant, user_id, expires_at)
 
     async def take_refresh(self, token_hash: bytes, now: datetime) -> TakenRefresh | None:
-        """Use a refresh token up; one that was used before ends its family. None: unknown or too old."""
+        """Use a refresh token up; one that was used before ends its family, and every access token of the login. None: unknown or too
+        old."""
         row = await self._pool.fetchrow(_TAKE_REFRESH, token_hash, now)
         if row is not None:
             return TakenRefresh(row["tenant"], row["user_id"], row["family"], reused=False)
@@ -181,6 +188,7 @@ class PostgresLogins:
         if row is None:
             return None
         await self.end_family(row["family"])
+        await self._pool.execute(END, row["tenant"], [f"user/{row['user_id']}"])
         return TakenRefresh(row["tenant"], row["user_id"], row["family"], reused=True)
 
     async def end_family(self, family: UUID) -> None:

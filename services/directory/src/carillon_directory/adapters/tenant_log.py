@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from carillon_contracts.config import RESOURCES, ConfigChanged, Resource, Tenant, User
+from carillon_directory.adapters.ended_tokens import END
 from carillon_directory.domain.claims import Claim, claim_changes
 from carillon_directory.ports import Outrun, Recorded
 from carillon_kit.event_store import NewEvent, PostgresEventStore, StoredEvent, VersionConflict
@@ -44,6 +45,8 @@ _FORGET = tuple(
 _FORGET_USERS = tuple(
     f"delete from {table} where tenant = $1 and user_id = any($2::text[])" for table in ("login", "invitation", "refresh_token")
 )
+#: What tokens say of a user.
+_IN_TOKENS = ("role", "department_id", "rights_profile_id")
 _HEAD = "select coalesce(max(version), 0) from event where stream = $1"
 # Found by the index `event_of_resource`.
 _ONE = """
@@ -115,6 +118,8 @@ class PostgresTenantLog:
                 if gone := [each.resource_id for each in changes if each.resource == User.KIND and each.after is None]:
                     for statement in _FORGET_USERS:
                         await connection.execute(statement, tenant_id, gone)
+                if other := [f"user/{each.resource_id}" for each in changes if _allowed_otherwise(each)]:
+                    await connection.execute(END, tenant_id, other)
                 yield
         except VersionConflict as conflict:
             raise Outrun(str(conflict)) from conflict
@@ -164,6 +169,13 @@ class PostgresTenantLog:
             return frozenset()
         rows = await self._pool.fetch(_TAKEN_ELSEWHERE, tenant_id, *_columns(claims))
         return frozenset(Claim(row["kind"], row["value"]) for row in rows)
+
+
+def _allowed_otherwise(change: ConfigChanged) -> bool:
+    """Whether it is a user of whom tokens say what is not so any more."""
+    if change.resource != User.KIND or change.before is None or change.after is None:
+        return False
+    return any(change.before.get(name) != change.after.get(name) for name in _IN_TOKENS)
 
 
 def _columns(claims: AbstractSet[Claim]) -> tuple[list[str], list[str]]:

@@ -675,7 +675,7 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeApiKey(self, request, context):
-        """RevokeApiKey ends a key; tokens that it got live on for minutes.
+        """RevokeApiKey ends a key; tokens that it got end within about a second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -210,7 +210,7 @@ class AccessServiceStub:
     """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListApiKeysRequest, _auth_pb2.ListApiKeysResponse]
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeApiKeyRequest, _auth_pb2.RevokeApiKeyResponse]
-    """RevokeApiKey ends a key; tokens that it got live on for minutes."""
+    """RevokeApiKey ends a key; tokens that it got end within about a second."""
 
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
@@ -243,7 +243,7 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListApiKeysRequest, _auth_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeApiKeyRequest, _auth_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
-    """RevokeApiKey ends a key; tokens that it got live on for minutes."""
+    """RevokeApiKey ends a key; tokens that it got end within about a second."""
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
     """Logins and keys of a tenant, for its admins; without a tenant those of the operator's people. A department's admin sees the logins of
@@ -333,6 +333,6 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.RevokeApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.RevokeApiKeyResponse, _abc.Awaitable[_auth_pb2.RevokeApiKeyResponse]]:
-        """RevokeApiKey ends a key; tokens that it got live on for minutes."""
+        """RevokeApiKey ends a key; tokens that it got end within about a second."""
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

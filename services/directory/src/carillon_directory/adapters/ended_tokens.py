@@ -1,0 +1,77 @@
+"""Tells every service whose access tokens count no more, although they have not expired.
+
+Always: who is to be told of stands in the table `ended_token` by the very transaction that ended a login or a key or changed what a
+login may; it is published after that has committed, with the time of then by the database's clock, by which tokens are issued too:
+a token that was issued before may say what is not true any more, one that is issued later cannot. A row goes when the stream has it.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from carillon_contracts.envelope import Event
+from carillon_contracts.keys import TokensEnded
+from carillon_contracts.streams import KEYS, ended_tokens_subject
+from carillon_kit.bus import Bus, Outgoing, PublishFailed
+from carillon_kit.ids import Ids
+from carillon_kit.logs import get_logger
+from carillon_kit.postgres import UNAVAILABLE
+
+END = "insert into ended_token (tenant, subject) select $1, subject from unnest($2::text[]) as ended (subject)"
+_TAKE = "select position, tenant, subject from ended_token order by position limit $1 for update skip locked"
+_FORGET = "delete from ended_token where position = any($1::bigint[])"
+_SOME = 500
+_LOOK_SECONDS = 0.25
+#: Of difference between the clocks of those that give tokens and those that check them.
+_SPARE = timedelta(minutes=1)
+_log = get_logger(__name__)
+
+
+class EndedTokenNews:
+    """Run `run` as a task."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", bus: Bus, ids: Ids, lifetime: timedelta) -> None:
+        self._pool = pool
+        self._bus = bus
+        self._ids = ids
+        self._lifetime = lifetime
+
+    async def run(self) -> None:
+        """Publish until cancelled; the database's or the bus's absence only delays."""
+        while True:
+            try:
+                more = await self.publish_some() == _SOME
+            except (*UNAVAILABLE, PublishFailed) as error:
+                _log.warning("ended tokens could not be published", error=f"{type(error).__name__}: {error}")
+                more = False
+            if not more:
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def publish_some(self) -> int:
+        """Publish at most `_SOME`, the oldest first; how many. Raises `PublishFailed` and what asyncpg raises."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(_TAKE, _SOME)
+            if rows:
+                now = await connection.fetchval("select clock_timestamp()")
+                whose = dict.fromkeys((row["tenant"], row["subject"]) for row in rows)
+                if await self._bus.publish_many(KEYS.name, list(self._messages(whose, now))):
+                    raise PublishFailed("the stream of keys refused an end of tokens")
+                await connection.execute(_FORGET, [row["position"] for row in rows])
+        return len(rows)
+
+    def _messages(self, whose: Iterable[tuple[str, str]], now: datetime) -> Iterable[Outgoing]:
+        for tenant, subject in whose:
+            ended = TokensEnded(tenant=tenant, subject=subject, before=now, until=now + self._lifetime + _SPARE)
+            event = Event(
+                id=self._ids.uuid7(),
+                source="carillon/directory",
+                type=f"carillon.{TokensEnded.TYPE}",
+                subject=subject,
+                time=now,
+                data=ended.model_dump(mode="json"),
+                tenantid="_operator",
+            )
+            yield Outgoing(ended_tokens_subject(), event.to_json(), str(event.id))
