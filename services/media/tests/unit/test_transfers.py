@@ -32,7 +32,7 @@ def statuses(bench: Any) -> list[tuple[str, int]]:
 def test_the_callee_sends_the_caller_to_carol_in_its_own_name(talking: Any) -> None:
     talking.feed(inputs.LegRefers("b1", "103"))
     asked = talking.asked()
-    assert (asked.application, asked.cursor, asked.outcome) == ("routing", b"", Entered({"transferred_by": "bob", "stays": "anne"}))
+    assert (asked.application, asked.cursor, asked.outcome) == ("routing", b"cur", Entered({"transferred_by": "bob", "stays": "anne"}))
     assert (asked.facts.caller_user_id, asked.facts.caller, asked.facts.dialled, asked.facts.direction) == (
         "bob",
         "101",

@@ -87,7 +87,10 @@ class RoutingApplication(CallApplicationServicer):
         """See call_application.proto."""
         call = _call(request.call)
         outcome = _outcome(request.outcome)
-        cursor = _cursor(request.cursor, call)
+        if isinstance(outcome, facts.Entered):
+            outcome, cursor = _sent_on(outcome, request.cursor), None
+        else:
+            cursor = _cursor(request.cursor, call)
         config = self._config(call, cursor)
         try:
             decided = await self._decider.decide(config, call, cursor, outcome)
@@ -178,6 +181,15 @@ def _cursor(raw: bytes, call: facts.CallFacts) -> cursors.Cursor | Pending | Non
         return pending.decode(raw, call.tenant_id, call.call_id) or cursors.decode(raw)
     except cursors.BadCursor as error:
         raise InvalidArgument({"cursor": str(error)}) from error
+
+
+def _sent_on(entered: facts.Entered, raw: bytes) -> facts.Entered:
+    """With the places that the call holds where a user sends it on from; none of a cursor that routing does not know any more."""
+    try:
+        stood = cursors.decode(raw) if raw else None
+    except cursors.BadCursor:
+        return entered
+    return entered if stood is None else replace(entered, places=stood.places, visits=stood.visits)
 
 
 def _outcome(outcome: pb.Outcome) -> facts.Outcome | Waited:

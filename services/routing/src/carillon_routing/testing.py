@@ -32,6 +32,7 @@ from carillon_routing.domain.asks import (
     CountTry,
     Draw,
     Fetch,
+    FreePlace,
     HavePhone,
     LastAgent,
     LastCaller,
@@ -109,6 +110,8 @@ class World:
 
     draws: dict[str, dict[tuple[str, int], int]] = field(default_factory=dict)
     places: dict[str, set[str]] = field(default_factory=dict)
+    #: By counter and call: the last visit for which a place was asked, and whether there was one.
+    visits: dict[tuple[str, str], tuple[int, bool]] = field(default_factory=dict)
     answered: dict[str, int] = field(default_factory=dict)
     #: In a row, by user and kind.
     wrong_codes: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -135,6 +138,25 @@ class World:
     #: Nobody answers, and nothing can be found out.
     dark: bool = False
 
+    def over(self, call_id: str) -> None:
+        """The call ends, and another one may be called like it."""
+        for held in self.places.values():
+            held.discard(call_id)
+        self.visits = {key: kept for key, kept in self.visits.items() if key[1] != call_id}
+
+    def _place(self, call_id: str, asked: TakePlace) -> JsonValue:
+        held = self.places.setdefault(asked.counter, set())
+        others = len(held - {call_id})
+        last, taken = self.visits.get((asked.counter, call_id), (0, False))
+        if not asked.visit or last < asked.visit:
+            room = (not asked.max_calls or others < asked.max_calls) and (not asked.max_starts or others < asked.max_starts)
+            taken = call_id in held or room
+            if taken:
+                held.add(call_id)
+            if asked.visit:
+                self.visits[asked.counter, call_id] = (asked.visit, taken)
+        return {"taken": taken, "calls": others, "starts": others}
+
     def find(self, call: CallFacts, ask: Ask) -> JsonValue:
         """Answer."""
         if self.dark:
@@ -143,13 +165,14 @@ class World:
             case Draw(counter, hop):
                 drawn = self.draws.setdefault(counter, {})
                 return drawn.setdefault((call.call_id, hop), len(drawn))
-            case TakePlace(counter, max_calls, max_starts):
-                held = self.places.setdefault(counter, set())
-                others = len(held - {call.call_id})
-                taken = (not max_calls or others < max_calls) and (not max_starts or others < max_starts)
-                if taken:
-                    held.add(call.call_id)
-                return {"taken": taken, "calls": others, "starts": others}
+            case TakePlace() as place:
+                return self._place(call.call_id, place)
+            case FreePlace(counter, visit):
+                last, taken = self.visits.get((counter, call.call_id), (0, False))
+                if last <= visit:
+                    self.places.setdefault(counter, set()).discard(call.call_id)
+                    self.visits[counter, call.call_id] = (visit, taken and last == visit)
+                return True
             case AnsweredToday(user_ids):
                 return {user_id: self.answered.get(user_id, 0) for user_id in user_ids}
             case BusyUsers(user_ids):

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import JsonValue
 
-from carillon_contracts.call import CallEnded, CallStarted, LegAnswered, LegEnded, LegOffered
+from carillon_contracts.call import CallEnded, CallStarted, CallTransferred, LegAnswered, LegEnded, LegOffered
 from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.letter import LetterRequested
 from carillon_contracts.streams import CALLS, LETTERS, call_subject
@@ -27,7 +27,7 @@ from carillon_routing.adapters.call_facts import CallFactsWriter
 from carillon_routing.adapters.floor_log import PostgresFloors
 from carillon_routing.adapters.letters import Letters
 from carillon_routing.adapters.postgres_facts import PostgresFacts
-from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, CountTry, Draw, LastAgent, Mail, TakePlace
+from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, CountTry, Draw, FreePlace, LastAgent, Mail, TakePlace
 from carillon_routing.domain.branches import share_of
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.handlers.floors import Floors
@@ -134,7 +134,7 @@ async def test_what_one_tenant_takes_counts_for_no_other_though_calls_and_limits
 
 
 @pytest.mark.feature("R-16", "R-26")
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(6))
 async def test_the_database_counts_as_its_twin_in_memory_does(pool: Any, finders: list[PostgresFacts], seed: int) -> None:
     """Any order of draws, places and ends, by three replicas, each answer perhaps lost and asked for again elsewhere."""
     chance, twin, tenant = random.Random(seed), World(), f"twin{seed}"
@@ -145,9 +145,14 @@ async def test_the_database_counts_as_its_twin_in_memory_does(pool: Any, finders
         if chance.random() < 0.2:
             there[place] = f"later{turn}"
             await CallFactsWriter(pool).handle([told(OVER, who.call_id, tenant=tenant)])
-            twin.places.setdefault("door", set()).discard(who.call_id)
+            twin.over(who.call_id)
             continue
-        ask: Ask = TakePlace("door", max_calls=3) if chance.random() < 0.6 else Draw("split", chance.randrange(3))
+        ask: Ask = Draw("split", chance.randrange(3))
+        if chance.random() < 0.7:
+            # Also those of long ago, whose answers were lost.
+            ask = chance.choice(
+                (TakePlace("whole", 3), TakePlace("door", 3, visit=chance.randint(1, 3)), FreePlace("door", chance.randint(1, 3)))
+            )
         for _ in range(chance.choice((1, 1, 2))):
             found: Any = await chance.choice(finders).find(who, ask)
         expected: Any = twin.find(who, ask)
@@ -174,6 +179,45 @@ async def answer(finder: PostgresFacts, facts: CallFacts, ask: Ask) -> dict[str,
     found = await finder.find(facts, ask)
     assert isinstance(found, dict)
     return found
+
+
+@pytest.mark.feature("R-16")
+async def test_a_place_is_given_back_once_and_what_comes_late_takes_nothing(finders: list[PostgresFacts]) -> None:
+    first, second = (TakePlace("door", max_calls=1, visit=visit) for visit in (1, 2))
+    assert (await answer(finders[0], call("c1", "back"), first))["taken"]
+    assert not (await answer(finders[0], call("c2", "back"), first))["taken"]
+    assert await finders[1].find(call("c1", "back"), FreePlace("door", 1)) is True
+    assert (await answer(finders[2], call("c1", "back"), first))["taken"], "what was said then"
+    assert not (await answer(finders[2], call("c2", "back"), first))["taken"], "what was said then"
+    assert (await answer(finders[0], call("c2", "back"), second))["taken"]
+    assert await finders[1].find(call("c2", "back"), FreePlace("door", 1)) is True
+    assert not (await answer(finders[0], call("c1", "back"), second))["taken"], "c2 has taken it again since"
+    assert await finders[1].find(call("c3", "back"), FreePlace("door", 1)) is True
+    assert await finders[1].find(call("c2", "back"), FreePlace("door", 2)) is True
+    assert not (await answer(finders[0], call("c3", "back"), first))["taken"], "it was given back before it was asked for"
+    assert (await answer(finders[0], call("c4", "back"), first))["taken"]
+
+
+@pytest.mark.feature("R-16")
+@pytest.mark.parametrize("order", list(permutations(range(2))), ids=str)
+async def test_a_place_is_free_when_who_was_called_joins_the_caller_with_somebody_else_and_goes_along_when_the_caller_does(
+    pool: Any, finders: list[PostgresFacts], order: tuple[int, int]
+) -> None:
+    writer, tenant, limit = CallFactsWriter(pool), uuid4().hex, TakePlace("door", max_calls=1, visit=1)
+    assert (await answer(finders[0], call("c1", tenant), limit))["taken"]
+    caller_leaves = [
+        told(CallTransferred(other_call_id="c2", moved="b1", goes_on=False), "c1", "a", tenant),
+        told(OVER, "c1", tenant=tenant),
+    ]
+    for place in order:
+        await writer.handle([caller_leaves[place]])
+    assert not (await answer(finders[1], call("c3", tenant), limit))["taken"]
+    await writer.handle([caller_leaves[0], told(CallTransferred(other_call_id="c1", moved="b2", goes_on=True), "c2", "a", tenant)])
+    assert not (await answer(finders[1], call("c4", tenant), limit))["taken"]
+    await writer.handle([told(CallTransferred(other_call_id="c5", moved="b3", goes_on=True), "c2", "b2", tenant)])
+    assert (await answer(finders[2], call("c6", tenant), limit))["taken"]
+    await writer.handle([caller_leaves[0], told(OVER, "c2", tenant=tenant)])
+    assert not (await answer(finders[2], call("c7", tenant), limit))["taken"]
 
 
 @pytest.mark.feature("R-16")

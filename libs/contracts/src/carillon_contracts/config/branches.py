@@ -84,6 +84,7 @@ class ModeNode(Shape):
 class LimitNode(Shape):
     """At most `max_calls` at once, and at most `max_starts` in `per_seconds`, go `within`; the others `over`.
 
+    A call counts until it leaves the first user, group, queue or outside number that it comes to within, or ends.
     Nodes that have the same `counter` share it, whatever plan they stand in; empty: the node has its own.
     """
 

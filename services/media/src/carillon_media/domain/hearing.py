@@ -68,7 +68,8 @@ def switch(call: CallState) -> None:
     """Routing is asked anew, and says where the number's faxes go."""
     waiting.stop_music(call)
     call.fax, call.typed, call.patience = "switched", "", None
-    call.application, call.cursor = "routing", b""
+    if call.application != "routing":
+        call.application, call.cursor = "routing", b""
     call.ask(Entered(HEARD_FAX))
 
 

@@ -28,7 +28,8 @@ def begin(
     `release`: `by` is hung up at once, its phone has not asked for progress.
     """
     kept_id = holding.other_than(call, phase, by.leg_id)
-    arguments = {"transferred_by": by.party, **_who_stays(call.legs[kept_id], phase.ring.recording)}
+    side = {"sent_by": "caller"} if by.leg_id == call.anchor else {}
+    arguments = {"transferred_by": by.party, **side, **_who_stays(call.legs[kept_id], phase.ring.recording)}
     kept = call.legs[kept_id]
     call.journal(
         events.LegTransferred(kept=kept_id, destination=destination, requested_by=requested_by, party=by.party, kept_number=kept.number),
@@ -50,7 +51,9 @@ def begin(
         device_user=device[0],
         device=device[1],
     )
-    call.application, call.cursor, call.orphaned = FIRST_APPLICATION, b"", False
+    if call.application != FIRST_APPLICATION:
+        call.application, call.cursor = FIRST_APPLICATION, b""
+    call.orphaned = False
     call.do(outputs.ReportTransfer(by.leg_id, 100))
     if release:
         call.end_leg(by, NORMAL_CLEARING, "system")

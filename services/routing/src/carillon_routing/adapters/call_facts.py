@@ -13,7 +13,7 @@ from carillon_contracts.envelope import Event
 from carillon_kit.bus import Delivered, Retry
 from carillon_kit.postgres import UNAVAILABLE
 
-FACTS = ("started", "leg_offered", "leg_answered", "leg_ended", "ended")
+FACTS = ("started", "leg_offered", "leg_answered", "leg_ended", "transferred", "ended")
 _CALLS = """
 insert into call_seen (tenant, call_id, direction, caller, caller_user_id, seen_at, ended_at)
 select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[]) order by 1, 2
@@ -34,6 +34,22 @@ select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
 _RELEASE = """
 update place set ended = true from unnest($1::text[], $2::text[]) as over (tenant, call_id)
  where place.tenant = over.tenant and place.call_id = over.call_id and not place.ended"""
+#: Who came by a limit, and has left what it guards for another call: the place is free. Who called there and lets another call of theirs go
+#: on there in their place: that call holds it.
+_LEFT = """
+update place set ended = true, held_until = clock_timestamp()
+  from unnest($1::text[], $2::text[], $3::timestamptz[]) as gone (tenant, call_id, at)
+ where place.tenant = gone.tenant and place.call_id = gone.call_id and place.visit > 0 and not place.ended
+   and place.taken_at < gone.at"""
+_MOVED = """
+with moved as (
+  update place set ended = true from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[]) as gone (tenant, call_id, at, to_call)
+   where place.tenant = gone.tenant and place.call_id = gone.call_id and place.visit > 0 and not place.refused
+     and place.held_until > gone.at
+  returning place.*, gone.to_call)
+insert into place (tenant, counter, call_id, taken_at, held_until, ended, visit)
+select m.tenant, m.counter, m.to_call, m.taken_at, m.held_until, c.ended_at is not null, m.visit
+  from moved m left join call_seen c on c.tenant = m.tenant and c.call_id = m.to_call on conflict do nothing"""
 #: A user who answered a call from outside, or whose call a trunk's far end answered.
 _TALKED = """
 insert into last_talk (tenant, number, user_id, talked_at)
@@ -57,6 +73,10 @@ class _Call:
     caller: str = ""
     caller_user_id: str = ""
     ended_at: datetime | None = None
+    #: When who was called left, whose other call goes on here.
+    left_at: datetime | None = None
+    #: When and to which other call who was called went, because the caller let it take the caller's place.
+    moved: tuple[datetime, str] | None = None
 
 
 @dataclass(slots=True)
@@ -89,6 +109,8 @@ class CallFactsWriter:
         #: Who talked with whom is known from these; what ends says nothing more of it.
         talked = {key for key, call in calls.items() if call.direction}
         talked |= {key[:2] for key, leg in legs.items() if leg.party or leg.answered_at}
+        left = [(*key, call.left_at) for key, call in calls.items() if call.left_at is not None]
+        moved = [(*key, *call.moved) for key, call in calls.items() if call.moved is not None]
         over = [key for key, call in calls.items() if call.ended_at is not None]
         call_rows = [(*key, c.direction, c.caller, c.caller_user_id, c.seen_at, c.ended_at) for key, c in calls.items()]
         leg_rows = [(*key, leg.party, leg.number, leg.seen_at, leg.answered_at, leg.ended_at) for key, leg in legs.items()]
@@ -98,6 +120,10 @@ class CallFactsWriter:
                 await connection.execute(_LEGS, *zip(*leg_rows, strict=True))
             if over:
                 await connection.execute(_RELEASE, [key[0] for key in over], [key[1] for key in over])
+            if left:
+                await connection.execute(_LEFT, *zip(*left, strict=True))
+            if moved:
+                await connection.execute(_MOVED, *zip(*moved, strict=True))
             if talked:
                 await connection.execute(_TALKED, *zip(*talked, strict=True))
 
@@ -106,6 +132,13 @@ def _fold(calls: dict[tuple[str, str], _Call], legs: dict[tuple[str, str, str], 
     _, tenant, _, call_id, fact = message.subject.split(".")
     event = Event.received(message.subject, message.data)
     call = calls.setdefault((tenant, call_id), _Call(event.time))
+    if fact == "transferred":
+        by_caller = (event.legid or "").startswith("a")
+        if event.data["goes_on"] and not by_caller:
+            call.left_at = event.time
+        elif by_caller and not event.data["goes_on"]:
+            call.moved = event.time, str(event.data["other_call_id"])
+        return
     leg_id = "a" if fact == "started" else event.legid
     if fact == "ended":
         call.ended_at = event.time

@@ -1,6 +1,7 @@
 """What decisions count and look up, in Postgres: counters that are exact across replicas, and what call events told.
 
-Always: the same call and key get the same draw and keep their place; a place is held until the call's end is told, or `HOLD_SECONDS`.
+Always: the same call and key get the same draw and keep their place; a place is held until it is given back, the call's end is told, or
+`HOLD_SECONDS`.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from pydantic import JsonValue
 
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import UNAVAILABLE
-from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, CountTry, Draw, LastAgent, LoggedIn, TakePlace
+from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, CountTry, Draw, FreePlace, LastAgent, LoggedIn, TakePlace
 from carillon_routing.domain.facts import CallFacts
 
 _log = get_logger(__name__)
@@ -24,7 +25,8 @@ HOLD_SECONDS = 24 * 3600
 DATABASE_SECONDS = 0.2
 SWEEP_SECONDS = 600.0
 _DRAW = "select draw_number($1, $2, $3, $4)"
-_PLACE = "select * from take_place($1, $2, $3, $4, $5, $6, $7)"
+_PLACE = "select * from take_place($1, $2, $3, $4, $5, $6, $7, $8)"
+_FREE = "select free_place($1, $2, $3, $4)"
 _ANSWERED = """
 select party, count(*) as calls from call_leg
  where tenant = $1 and party = any($2::text[]) and answered_at >= $3 and answered_at < $4 and leg_id like 'b%' group by party"""
@@ -80,10 +82,13 @@ class PostgresFacts:
         match ask:
             case Draw(counter, hop):
                 return int(await pool.fetchval(_DRAW, tenant, counter, call.call_id, hop))
-            case TakePlace(counter, max_calls, max_starts, per_seconds):
-                limits = (max_calls, max_starts, per_seconds, HOLD_SECONDS)
+            case TakePlace(counter, max_calls, max_starts, per_seconds, visit):
+                limits = (max_calls, max_starts, per_seconds, HOLD_SECONDS, visit)
                 (row,) = await pool.fetch(_PLACE, tenant, counter, call.call_id, *limits)
                 return {"taken": row["taken"], "calls": row["calls"], "starts": row["starts"]}
+            case FreePlace(counter, visit):
+                await pool.execute(_FREE, tenant, counter, call.call_id, visit)
+                return True
             case AnsweredToday(user_ids, day):
                 rows = await pool.fetch(_ANSWERED, tenant, user_ids, *_bounds(day, self._zone(tenant)))
                 return {row["party"]: row["calls"] for row in rows}

@@ -152,8 +152,8 @@ def _followed(walk: Walk, move: Move) -> Stop:
 def _cursor(walk: Walk, wait: cursors.Wait) -> Cursor:
     variables = tuple(sorted(walk.variables.items()))
     given = tuple(sorted(walk.codes.items()))
-    far = (walk.hops, walk.forwards)
-    return Cursor(walk.config.seq, wait, walk.sender, walk.language, *far, variables, walk.stack, given, walk.sent, walk.before)
+    far, held = (walk.hops, walk.forwards), (walk.places, walk.visits)
+    return Cursor(walk.config.seq, wait, walk.sender, walk.language, *far, variables, walk.stack, given, walk.sent, walk.before, *held)
 
 
 def _follow(walk: Walk, move: ToDestination | ToNode | ToOutside | ToSender) -> Move:
@@ -161,6 +161,8 @@ def _follow(walk: Walk, move: ToDestination | ToNode | ToOutside | ToSender) -> 
     if walk.hops > MAX_HOPS:
         walk.trace.append(TraceLine("hop budget", False, f"more than {MAX_HOPS} nodes and destinations in one call", "hang_up"))
         return Stop(LOOP)
+    if isinstance(move, ToDestination | ToNode):
+        walk.depart()
     match move:
         case ToDestination():
             return destinations.enter(walk, move)
@@ -185,6 +187,10 @@ def _enter(walk: Walk, entered: Entered) -> Move:
         return emergency_notices.begin(walk, order_id)
     from_user = walk.call.direction == "from_user"
     walk.sent = bool({"transferred_by", "deflected_by"} & set(entered.arguments))
+    walk.visits = entered.visits
+    if entered.arguments.get("sent_by") != "caller":
+        walk.places = entered.places
+        walk.depart()
     if "transferred_by" in entered.arguments:
         walk.before = (entered.arguments.get("stays", "")[:256], entered.arguments.get("recorded_by", "")[:256])
     if not from_user and (languages := walk.config.tenant.caller_languages):

@@ -37,17 +37,34 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class TakePlace:
-    """A place under a limit, held until the call ends. Answer: `{"taken": bool, "calls": int, "starts": int}`, as they stand without us."""
+    """A place under a limit, held until the call ends or gives it back. Answer: `{"taken": bool, "calls": int, "starts": int}`, as they
+    stand without us."""
 
     counter: str
     max_calls: int = 0
     max_starts: int = 0
     per_seconds: int = 0
+    #: Which of the call's places this is, from 1: told again it gets the same answer, and takes nothing once it was given back. 0: there
+    #: is one place for the whole call.
+    visit: int = 0
 
     @property
     def key(self) -> str:
-        """`place support`"""
-        return f"place {self.counter}"
+        """`place support`, `place support 2`"""
+        return f"place {self.counter}" + (f" {self.visit}" if self.visit > 1 else "")
+
+
+@dataclass(frozen=True, slots=True)
+class FreePlace:
+    """The call has left what the limit guards: its place is free, unless it was taken again on a later visit. Answer: True when done."""
+
+    counter: str
+    visit: int
+
+    @property
+    def key(self) -> str:
+        """`free support 1`"""
+        return f"free {self.counter} {self.visit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +311,7 @@ Ask = (
     | LastCaller
     | Draw
     | TakePlace
+    | FreePlace
     | AnsweredToday
     | BusyUsers
     | LoggedIn

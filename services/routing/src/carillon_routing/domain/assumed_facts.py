@@ -19,6 +19,7 @@ from carillon_routing.domain.asks import (
     CountTry,
     Draw,
     Fetch,
+    FreePlace,
     HavePhone,
     LastAgent,
     LastCaller,
@@ -94,7 +95,7 @@ def on_a_day(config: TenantConfig, day: Day) -> FindOut:
                 accepted = right and before < limit
                 wrong[user_id, kind] = 0 if accepted else before + (not right)
                 return {"accepted": accepted, "wrong": wrong[user_id, kind]}
-            case ChangeUser() | HavePhone() | Attend() | OrderCallBack():
+            case ChangeUser() | HavePhone() | Attend() | FreePlace() | OrderCallBack():
                 return True
             case CancelCallBacks():
                 return 0

@@ -102,14 +102,18 @@ def counter_of(subject: str, node: LimitNode) -> str:
 
 def _limit(walk: Walk, subject: str, node: LimitNode) -> str:
     counter = counter_of(subject, node)
-    answer = walk.ask(TakePlace(counter, node.max_calls, node.max_starts, node.per_seconds))
+    walk.visits += 1
+    answer = walk.ask(TakePlace(counter, node.max_calls, node.max_starts, node.per_seconds, walk.visits))
     if not isinstance(answer, dict):
+        walk.hold(counter)
         walk.note(subject, True, f"the counter {counter} could not be read in time; the call is let through", f"node {node.within}")
         return node.within
     limits = [f"{answer.get('calls')} calls of at most {node.max_calls}"] if node.max_calls else []
     if node.max_starts:
         limits.append(f"{answer.get('starts')} in the last {timedelta(seconds=node.per_seconds)} of at most {node.max_starts}")
     taken = answer.get("taken") is True
+    if taken:
+        walk.hold(counter)
     following = node.within if taken else node.over
     walk.note(subject, taken, f"counter {counter}: {' and '.join(limits)} without this one", f"node {following}")
     return following

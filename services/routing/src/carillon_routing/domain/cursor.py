@@ -12,6 +12,8 @@ from carillon_routing.domain import compact
 
 VERSION = 2
 MAX_BYTES = 16_384
+#: Places of one call that can be given back before it ends; the oldest beyond them are held to its end.
+MAX_HELD = 16
 
 
 class BadCursor(ValueError):
@@ -162,6 +164,15 @@ SECRET_WAITS: tuple[type[Wait], ...] = (CodeWait, DeskWait)
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A place under a limit, see `TakePlace`. `there`: the call has come to what the limit guards, and gives it back on leaving that."""
+
+    counter: str
+    visit: int
+    there: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Cursor:
     """Where a call stands. `sender`: plan and node whose ways count for what is being carried out; None: nobody's."""
 
@@ -181,6 +192,9 @@ class Cursor:
     sent: bool = False
     #: Of a call that was transferred: the user who stays (empty: somebody outside), and the recording policy of the talk before.
     before: tuple[str, str] | None = None
+    #: Places that the call gives back before it ends, and how many were asked for so far.
+    places: tuple[Held, ...] = ()
+    visits: int = 0
 
 
 def encode(cursor: Cursor) -> bytes:
@@ -203,6 +217,8 @@ def document(cursor: Cursor) -> dict[str, Any]:
         "k": cursor.codes,
         "t": int(cursor.sent),
         "b": cursor.before,
+        "p": [[each.counter, each.visit, each.there] for each in cursor.places],
+        "n": cursor.visits,
     }
     return {key: value for key, value in fields.items() if value or key == "c"}
 
@@ -265,7 +281,9 @@ def decode(raw: bytes) -> Cursor:
     hops, forwards, codes = _count(fields, "h"), _count(fields, "f"), _pairs(fields, "k")
     sent = bool(_count(fields, "t"))
     came_by = tuple(sender) if sender else None
-    return Cursor(seq, wait, came_by, language, hops, forwards, variables, stack, codes, sent, tuple(before) if before else None)
+    last = tuple(before) if before else None
+    held, visits = _held(fields.get("p", [])), _count(fields, "n")
+    return Cursor(seq, wait, came_by, language, hops, forwards, variables, stack, codes, sent, last, held, visits)
 
 
 def _pairs(fields: Mapping[str, Any], key: str) -> tuple[tuple[str, str], ...]:
@@ -275,6 +293,14 @@ def _pairs(fields: Mapping[str, Any], key: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, list) or len(value) > 100 or not all(_is_texts(pair) and len(pair) == 2 for pair in value):
         raise BadCursor(f"{key} is not a list of pairs")
     return tuple((pair[0], pair[1]) for pair in value)
+
+
+def _held(value: object) -> tuple[Held, ...]:
+    if not isinstance(value, list) or len(value) > MAX_HELD or not all(isinstance(each, list) and len(each) == 3 for each in value):
+        raise BadCursor("p is not a list of places")
+    if not all(_is_text(counter) and _is_count(visit) and _is_flag(there) for counter, visit, there in value):
+        raise BadCursor("p is not a list of places")
+    return tuple(Held(*each) for each in value)
 
 
 def _decode_wait(parts: object) -> Wait:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from carillon_routing.domain.cursor import Cursor, encode
+from carillon_routing.domain.cursor import Cursor, Held, encode
 from carillon_routing.domain.feature_steps import FeatureOutcome, FeatureStep
 from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueuePlace, QueueSeen
 
@@ -36,9 +36,11 @@ class CallFacts:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """The first question about a call."""
+    """The first question about a call, or about where a user sends it: then with the places that it held, see `Cursor`."""
 
     arguments: Mapping[str, str] = field(default_factory=dict)
+    places: tuple[Held, ...] = ()
+    visits: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ def ring_group(walk: Walk, group_id: str) -> Move:
     group = walk.config.ring_groups.get(group_id)
     if group is None:
         return walk.broken(f"ring_group/{group_id}", "there is no such group")
+    walk.arrive()
     slots, busy = timetable(walk, group)
     if not slots:
         walk.note(f"ring_group/{group_id}", False, "nobody can be rung")
@@ -70,6 +71,7 @@ def hunt_group(walk: Walk, group_id: str) -> Move:
     group = walk.config.hunt_groups.get(group_id)
     if group is None:
         return walk.broken(f"hunt_group/{group_id}", "there is no such group")
+    walk.arrive()
     slots = hunted(walk, group)
     if not slots:
         return rang(walk, GroupWait(group_id, hunt=True), "busy")

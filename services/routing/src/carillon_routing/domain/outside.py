@@ -13,6 +13,7 @@ from carillon_routing.domain.walk import BARRED, ENDS, LIKE, LOOP, NO_TRUNK, Mov
 
 def call(walk: Walk, move: ToOutside) -> Move:
     """Ring by the best trunk that was not tried yet, if the user whose rights count may."""
+    walk.arrive()
     user = walk.config.users.get(move.for_user_id)
     if user is None and move.for_user_id:
         return refused(walk, move.for_user_id, move.number, Refused("there is no such user"))

@@ -23,6 +23,7 @@ def enter(walk: Walk, queue_id: str) -> Move:
     queue = walk.config.queues.get(queue_id)
     if queue is None:
         return walk.broken(f"queue/{queue_id}", "there is no such queue")
+    walk.arrive()
     given = _given(walk, queue_id)
     priority = _priority(walk, queue, given)
     skills = _skills(walk, given)

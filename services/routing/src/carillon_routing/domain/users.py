@@ -18,6 +18,7 @@ def enter(walk: Walk, user_id: str, ring_seconds: int) -> Move:
     if user is None:
         walk.note(f"user/{user_id}", False, "there is no such user")
         return ToSender("unreachable", ENDS["unreachable"])
+    walk.arrive()
     verdict = _screened(walk, user)
     if verdict is False:
         return _not_rung(walk, user)

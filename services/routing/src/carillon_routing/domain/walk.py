@@ -14,9 +14,9 @@ from pydantic import JsonValue
 
 from carillon_contracts.config import Announcement, Destination, Plan, PlanNode, Ways
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain.asks import NOTHING, Ask, Known, Lacking, TakePlace
+from carillon_routing.domain.asks import NOTHING, Ask, FreePlace, Known, Lacking, TakePlace
 from carillon_routing.domain.compiled import node_of
-from carillon_routing.domain.cursor import Cursor, Wait
+from carillon_routing.domain.cursor import MAX_HELD, Cursor, Held, Wait
 from carillon_routing.domain.facts import CallFacts, FactRead, HangUp, Phrase, Ring, RingResult, RingTarget, Step, TraceLine
 from carillon_routing.domain.phrases import spoken
 
@@ -138,6 +138,9 @@ class Walk:
     sent: bool = False
     #: Of a call that was transferred: the user who stays (empty: somebody outside), and the recording policy of the talk before.
     before: tuple[str, str] | None = None
+    #: See `Cursor`.
+    places: tuple[Held, ...] = ()
+    visits: int = 0
     #: No call stands behind the question yet: it takes no place.
     look_up: bool = False
     #: Every plan (node empty) and node that was looked at, whether it is there or not.
@@ -147,7 +150,25 @@ class Walk:
         """Go on where the cursor says."""
         self.sender, self.language, self.hops, self.forwards = cursor.sender, cursor.language, cursor.hops, cursor.forwards
         self.variables, self.stack, self.codes = dict(cursor.variables), cursor.stack, dict(cursor.codes)
-        self.sent, self.before = cursor.sent, cursor.before
+        self.sent, self.before, self.places, self.visits = cursor.sent, cursor.before, cursor.places, cursor.visits
+
+    def hold(self, counter: str) -> None:
+        """The call has the place that it asked for last."""
+        others = [each for each in self.places if each.counter != counter]
+        self.places = (*others, Held(counter, self.visits))[-MAX_HELD:]
+
+    def arrive(self) -> None:
+        """The call is where the limits lead that it came by."""
+        self.places = tuple(replace(each, there=True) for each in self.places)
+
+    def depart(self) -> None:
+        """The call goes on from where it was: the limits that it came by guard that no longer."""
+        for each in self.places:
+            if each.there:
+                done = self.ask(FreePlace(each.counter, each.visit)) is True
+                self.note(f"counter {each.counter}", done, "the place is given back" if done else "the place cannot be given back now")
+                if done:
+                    self.places = tuple(kept for kept in self.places if kept != each)
 
     def leave(self) -> None:
         """Nobody waits for what becomes of the call from here on."""

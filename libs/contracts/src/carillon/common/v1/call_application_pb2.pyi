@@ -193,7 +193,9 @@ class NextRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     cursor: _builtins.bytes
-    """What the application returned with its last step; empty at its first one."""
+    """What the application returned with its last step; empty at its first one. Where a user sends the call elsewhere: what it returned
+    before that, if it was the same application.
+    """
     @_builtins.property
     def call(self) -> Global___CallFacts: ...
     @_builtins.property

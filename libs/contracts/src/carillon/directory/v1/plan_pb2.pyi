@@ -744,7 +744,9 @@ Global___ModeWay: _TypeAlias = ModeWay  # noqa: Y015
 
 @_typing.final
 class LimitNode(_message.Message):
-    """At most max_calls at once, and at most max_starts in per_seconds, go within; the others over."""
+    """At most max_calls at once, and at most max_starts in per_seconds, go within; the others over. A call counts until it leaves the first
+    user, group, queue or outside number that it comes to within, or ends.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
