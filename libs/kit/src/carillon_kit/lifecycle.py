@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Self, TypeVar
 import uvloop
 from pydantic import ValidationError
 
-from carillon_kit import logs, telemetry
+from carillon_kit import grpc_poller, logs, telemetry
 from carillon_kit.settings import ServiceSettings
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -86,6 +86,7 @@ async def serve(name: str, settings: S, app: Callable[[S], AbstractAsyncContextM
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, process.signalled)
     limit = asyncio.timeout(None)
+    grpc_poller.start()
     try:
         async with limit, app(settings):
             process.started = True
