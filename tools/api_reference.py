@@ -33,7 +33,8 @@ are made up. Every kind of resource has the same five rpcs, whose requests and a
 
 **Who** may call an rpc is what `tests/integration/test_every_rpc.py` asks the running system with tokens of every role: `operator`,
 `reseller`, `admin`, `department_admin` (of what is in reach), `user` (of what is theirs), `service` (our own processes). A rights profile
-narrows what the directory serves, kind by kind, and opens nothing else.
+narrows what the directory serves, kind by kind; `record`, `recording`, `message` and `live_call` are opened by a profile that names them,
+and by nothing else.
 
 **Errors** are gRPC's codes with `google.rpc` details, and nothing was changed:
 

@@ -156,8 +156,11 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     ),
     "cdr": _EVERYWHERE
     | _service("cdr.v1.LedgerService", SERVICE, "ConfirmCalls")
-    | _service("cdr.v1.RecordService", READER, "ListRecords GetRecord ListCallEvents StreamDecisions")
-    | _service("cdr.v1.RecordingService", ADMIN, "ListRecordings FetchRecording DeleteRecording"),
+    | _service("cdr.v1.RecordService", READER, "StreamDecisions")
+    | _service("cdr.v1.RecordService", READER | SCOPED, "ListCallEvents")
+    | _service("cdr.v1.RecordService", READER | OWN, "ListRecords GetRecord")
+    | _service("cdr.v1.RecordingService", SCOPED, "DeleteRecording")
+    | _service("cdr.v1.RecordingService", OWN, "ListRecordings FetchRecording"),
 }
 _DRAIN = "carillon.media.v1.NodeService/Drain"
 _SECONDS = 20.0

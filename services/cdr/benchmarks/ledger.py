@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from carillon_cdr.adapters.postgres_ledger import PostgresLedger
 from carillon_cdr.subscribers import BATCH, CallSubscriber
-from carillon_cdr.testing import Script
+from carillon_cdr.testing import UNKNOWN, Script
 from carillon_kit.bus import Delivered
 from carillon_kit.dead_letters import MemoryDeadLetters
 from carillon_kit.embedded import EmbeddedPostgres, ensure_database, ensure_role_and_schema, free_port
@@ -40,7 +40,7 @@ async def measure(dsn: str, messages: Sequence[Delivered], size: int) -> None:
     """Twice through the same messages."""
     pool = await open_pool(dsn)
     await migrate(pool, "carillon_cdr.migrations")
-    subscriber = CallSubscriber(PostgresLedger(pool), MemoryDeadLetters(), lambda: None)
+    subscriber = CallSubscriber(PostgresLedger(pool), UNKNOWN, MemoryDeadLetters(), lambda: None)
     for name in ("first time", "repetition"):
         wall, cpu = time.perf_counter(), time.process_time()
         for batch in batches(messages, size):

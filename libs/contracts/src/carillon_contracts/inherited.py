@@ -21,6 +21,21 @@ def departments_from(config: TenantConfig, department_id: str) -> Iterator[Depar
         department_id = department.parent_id
 
 
+def below(config: TenantConfig, department_id: str) -> frozenset[str]:
+    """The department and all that are below it."""
+    children: dict[str, list[str]] = {}
+    for department in config.all(Department).values():
+        children.setdefault(department.parent_id, []).append(department.id)
+    found: set[str] = set()
+    ahead = [department_id]
+    while ahead:
+        here = ahead.pop()
+        if here not in found:
+            found.add(here)
+            ahead += children.get(here, [])
+    return frozenset(found)
+
+
 def site_of(config: TenantConfig, user: User) -> Site | None:
     """The user's own, or the nearest department's."""
     site_id = user.site_id or next((each.site_id for each in departments_from(config, user.department_id) if each.site_id), "")

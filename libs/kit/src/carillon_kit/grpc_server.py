@@ -48,6 +48,8 @@ _AWAY = (ConnectionError, TimeoutError, PublishFailed, asyncpg.PostgresConnectio
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 
 _log = logs.get_logger(__name__)
+#: Lets a call in by its metadata, or raises.
+_Enter = Callable[[Mapping[str, Any]], Verified | None]
 _principal: ContextVar[Principal | None] = ContextVar("carillon_principal", default=None)
 _tenant: ContextVar[str | None] = ContextVar("carillon_tenant", default=None)
 
@@ -118,8 +120,12 @@ class GrpcServer:
         servicer: object,
         service_full_name: str,
         rights: Mapping[str, frozenset[str]],
+        *,
+        checks_profiles: bool = False,
     ) -> None:
         """Serve `servicer`; `rights` names every rpc and the roles that may call it, anything else is refused with `ValueError`.
+
+        `checks_profiles`: this service looks at rights profiles itself, whatever the others of the server do.
 
         `add_servicer` is the generated `add_XServicer_to_server`, `service_full_name` e.g. `carillon.directory.v1.Directory`.
         """
@@ -132,7 +138,8 @@ class GrpcServer:
             raise ValueError(f"{service_full_name}: nobody says who may call {', '.join(unlisted)}")
         if unknown := sorted(set(rights) - set(handlers)):
             raise ValueError(f"{service_full_name} has no rpc {', '.join(unknown)}")
-        wrapped = {rpc: self._guarded(f"{service_full_name}/{rpc}", handler, rights[rpc]) for rpc, handler in handlers.items()}
+        checks = checks_profiles or self._checks_profiles
+        wrapped = {rpc: self._guarded(f"{service_full_name}/{rpc}", handler, rights[rpc], checks) for rpc, handler in handlers.items()}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service_full_name, wrapped),))
         self._services.append(service_full_name)
 
@@ -158,7 +165,7 @@ class GrpcServer:
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace)
 
-    def _enter(self, allowed: frozenset[str], metadata: Mapping[str, Any]) -> Verified | None:
+    def _enter(self, allowed: frozenset[str], checks_profiles: bool, metadata: Mapping[str, Any]) -> Verified | None:
         _principal.set(None)
         _tenant.set(metadata.get(TENANT_KEY))
         if allowed == ANYONE:
@@ -171,8 +178,8 @@ class GrpcServer:
         _principal.set(principal)
         if not principal.roles & allowed:
             raise PermissionDenied("the token's roles do not allow this")
-        if principal.rights_profile and not self._checks_profiles:
-            raise PermissionDenied("the token is narrowed by a rights profile, which allows nothing here: profiles are of configuration")
+        if principal.rights_profile and not checks_profiles:
+            raise PermissionDenied("the token is narrowed by a rights profile, which allows nothing here")
         if principal.tenant is not None and metadata.get(TENANT_KEY, principal.tenant) != principal.tenant:
             raise PermissionDenied("the token is another tenant's")
         return token
@@ -204,22 +211,22 @@ class GrpcServer:
         subject, tenant = ("", None) if principal is None else (principal.subject, principal.tenant)
         self._on_refusal(Refusal(method, reason, subject, tenant or "", context.peer()))
 
-    def _guarded(self, method: str, handler: Any, allowed: frozenset[str]) -> Any:
+    def _guarded(self, method: str, handler: Any, allowed: frozenset[str], checks_profiles: bool) -> Any:
         make = _MAKERS[handler.request_streaming, handler.response_streaming]
         wrap = self._stream if handler.response_streaming else self._unary
         behaviour = getattr(handler, make.__name__.removesuffix("_rpc_method_handler"))
         return make(
-            wrap(method, behaviour, allowed),
+            wrap(method, behaviour, lambda metadata: self._enter(allowed, checks_profiles, metadata)),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
 
-    def _unary(self, method: str, behaviour: Callable[[Any, Any], Awaitable[Any]], allowed: frozenset[str]) -> Any:
+    def _unary(self, method: str, behaviour: Callable[[Any, Any], Awaitable[Any]], enter: _Enter) -> Any:
         async def unary(request: Any, context: Any) -> Any:
             metadata = dict(context.invocation_metadata())
             with telemetry.entry(method, metadata.get(telemetry.HEADER), SpanKind.SERVER):
                 try:
-                    self._enter(allowed, metadata)
+                    enter(metadata)
                     return await behaviour(request, context)
                 except grpc.aio.AbortError:
                     raise
@@ -228,13 +235,13 @@ class GrpcServer:
 
         return unary
 
-    def _stream(self, method: str, behaviour: Callable[[Any, Any], AsyncGenerator[Any, None]], allowed: frozenset[str]) -> Any:
+    def _stream(self, method: str, behaviour: Callable[[Any, Any], AsyncGenerator[Any, None]], enter: _Enter) -> Any:
         rpc = method.rpartition("/")[2]
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
             metadata = dict(context.invocation_metadata())
             try:
-                token = self._enter(allowed, metadata)
+                token = enter(metadata)
                 async for response in self._streams.lasting(rpc, token, behaviour(request, context)):
                     yield response
             except grpc.aio.AbortError:

@@ -9,6 +9,7 @@ import asyncpg
 
 from carillon.cdr.v1.cdr_pb2_grpc import add_LedgerServiceServicer_to_server, add_RecordServiceServicer_to_server
 from carillon_cdr import erasures
+from carillon_cdr.access import Access
 from carillon_cdr.adapters.postgres_decisions import PostgresDecisions
 from carillon_cdr.adapters.postgres_ledger import PostgresLedger
 from carillon_cdr.adapters.postgres_recordings import PostgresRecordings
@@ -18,6 +19,7 @@ from carillon_cdr.grpc_api import LEDGER_RIGHTS, LEDGER_SERVICE, RECORD_RIGHTS, 
 from carillon_cdr.grpc_recordings import add_recording_service
 from carillon_cdr.line_resets import CONSUMER as LINE_RESETS
 from carillon_cdr.line_resets import LineResets
+from carillon_cdr.projections.configuration import Configuration
 from carillon_cdr.recordings import CONFERENCE_CONSUMER as CONFERENCE_RECORDINGS
 from carillon_cdr.recordings import CONSUMER as RECORDINGS
 from carillon_cdr.recordings import RecordingSubscriber, keep_retention
@@ -59,16 +61,20 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         outbox = Outbox(pool, bus)
         tasks = await stack.enter_async_context(Tasks())
         tasks.start(outbox.run(), "outbox")
+        configuration = Configuration(bus)
+        tasks.start(configuration.follow(), "configuration")
+        await configuration.caught_up(settings.catch_up_seconds)
+        access = Access(configuration)
         ledger = PostgresLedger(pool, settings.ledger_timeout_seconds)
         server = await guarded_server(settings, "cdr", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        _add_services(server, pool, ledger)
+        _add_services(server, pool, ledger, access)
         recordings, objects = PostgresRecordings(pool, settings.ledger_timeout_seconds), NatsObjectStore(bus, AUDIO_BUCKET)
-        add_recording_service(server, recordings, objects, outbox.wake)
+        add_recording_service(server, recordings, objects, access, outbox.wake)
         tasks.start(keep_retention(recordings, objects, settings.retention_check_seconds), "retention")
         port = await server.start()
         stack.push_async_callback(server.stop)
         dead_letters = DeadLetters(pool)
-        subscriber = CallSubscriber(ledger, dead_letters, outbox.wake)
+        subscriber = CallSubscriber(ledger, configuration, dead_letters, outbox.wake)
         spec = replace(CONSUMER, ack_wait=settings.ack_wait_seconds)
         consumer = await bus.consume(spec, subscriber.handle, dead_letters, batch=BATCH)
         stack.push_async_callback(consumer.stop)
@@ -83,7 +89,7 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         yield port
 
 
-def _add_services(server: GrpcServer, pool: "asyncpg.Pool[Any]", ledger: PostgresLedger) -> None:
-    records = RecordApi(PostgresRecords(pool), ledger, PostgresDecisions(pool))
-    server.add(add_RecordServiceServicer_to_server, records, RECORD_SERVICE, RECORD_RIGHTS)
+def _add_services(server: GrpcServer, pool: "asyncpg.Pool[Any]", ledger: PostgresLedger, access: Access) -> None:
+    records = RecordApi(PostgresRecords(pool), ledger, PostgresDecisions(pool), access)
+    server.add(add_RecordServiceServicer_to_server, records, RECORD_SERVICE, RECORD_RIGHTS, checks_profiles=True)
     server.add(add_LedgerServiceServicer_to_server, LedgerApi(ledger), LEDGER_SERVICE, LEDGER_RIGHTS)

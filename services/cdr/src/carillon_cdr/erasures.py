@@ -18,6 +18,7 @@ from carillon_kit.rewriting import Columns, forget_letters, rewrite_rows
 CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="cdr-erasures", subject=ORDERED, ack_wait=120)
 _EVENTS = (Columns("call_event", blobs=("body",)), Columns("call_event_conflict", blobs=("body",)))
 _RECORDS = Columns("call_record", texts=("caller", "dialled", "answered_by"), documents=("data",), type="json")
+_SHARES = Columns("call_record_of", texts=("whose",))
 _RESETS = Columns("line_reset", texts=("user_id",))
 _RECORDINGS = Columns("recording", texts=("deleted_by",), documents=("labels",))
 
@@ -30,6 +31,7 @@ async def carry_out(connection: Any, order: Order, objects: ObjectStore) -> Coun
         counts["recordings_deleted"] = await delete_recordings_of(connection, order.tenant, who, objects)
     counts["events"] = sum([await rewrite_rows(connection, each, order.tenant, order.cleaner) for each in _EVENTS])
     counts["records"] = await rewrite_rows(connection, _RECORDS, order.tenant, order.cleaner)
+    await rewrite_rows(connection, _SHARES, order.tenant, order.cleaner)
     await rewrite_rows(connection, _RESETS, order.tenant, order.cleaner)
     counts["recordings"] = await rewrite_rows(connection, _RECORDINGS, order.tenant, order.cleaner)
     counts["dead_letters_deleted"] = await forget_letters(connection, order.tenant, order.cleaner.needles)

@@ -1,6 +1,7 @@
 """`RecordService` for people and systems of a tenant, `LedgerService` for our own media nodes.
 
-Always: a record or event is read with the tenant of the caller's token, so that another tenant's is as if it were not there.
+Always: a record or event is read with the tenant of the caller's token, and for whom it is, so that another tenant's, or one that the
+caller does not reach, is as if it were not there.
 """
 
 from collections.abc import AsyncIterator
@@ -11,11 +12,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.cdr.v1 import cdr_pb2 as pb
 from carillon.cdr.v1 import cdr_pb2_grpc as rpc
+from carillon_cdr.access import Access
 from carillon_cdr.domain.ledger import MAX_SEQ, CallKey
 from carillon_cdr.handlers import confirm
 from carillon_cdr.ports import Decisions, Ledger, RecordFilter, Records
+from carillon_contracts.inherited import below
 from carillon_contracts.record import CallRecorded, RecordLeg, RecordParking, RecordPickup, RecordQueue, RecordTransfer
-from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
+from carillon_contracts.rights import RECORD, Names
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, SERVICE, USER
 from carillon_kit.errors import InvalidArgument, NotFound
 from carillon_kit.grpc_server import current_tenant
 from carillon_kit.pages import decode_token, encode_token, page_size
@@ -23,7 +27,13 @@ from carillon_kit.pages import decode_token, encode_token, page_size
 RECORD_SERVICE = "carillon.cdr.v1.RecordService"
 LEDGER_SERVICE = "carillon.cdr.v1.LedgerService"
 _READERS = frozenset({ADMIN, OPERATOR, SERVICE})
-RECORD_RIGHTS = {"ListRecords": _READERS, "GetRecord": _READERS, "ListCallEvents": _READERS, "StreamDecisions": _READERS}
+RECORD_RIGHTS = {
+    "ListRecords": _READERS | {DEPARTMENT_ADMIN, USER},
+    "GetRecord": _READERS | {DEPARTMENT_ADMIN, USER},
+    # Not for people: how a call was led tells what colleagues have set.
+    "ListCallEvents": _READERS | {DEPARTMENT_ADMIN},
+    "StreamDecisions": _READERS,
+}
 LEDGER_RIGHTS = {"ConfirmCalls": frozenset({SERVICE})}
 #: In one ConfirmCalls.
 MOST_CALLS = 1000
@@ -37,17 +47,19 @@ _LONGEST_NAME = 256
 class RecordApi(rpc.RecordServiceServicer):
     """Reads records and the ledger."""
 
-    def __init__(self, records: Records, ledger: Ledger, decisions: Decisions) -> None:
+    def __init__(self, records: Records, ledger: Ledger, decisions: Decisions, access: Access) -> None:
         self._records = records
         self._decisions = decisions
         self._ledger = ledger
+        self._access = access
 
     async def ListRecords(self, request: pb.ListRecordsRequest, context: Any) -> pb.ListRecordsResponse:
         """One page, newest first."""
-        where = _filter(request)
+        reached = self._access.reached(RECORD)
+        where = _filter(request, self._below(request.department_id))
         size = page_size(request.page_size)
-        found = await self._records.list(current_tenant(), where, _position(request), size + 1)
-        response = pb.ListRecordsResponse(records=[record_message(record) for record in found[:size]])
+        found = await self._records.list(current_tenant(), where, reached, _position(request), size + 1)
+        response = pb.ListRecordsResponse(records=[self._shown(record) for record in found[:size]])
         if len(found) > size:
             last = found[size - 1]
             token = {"at": last.started_at.isoformat(), "call": last.call_id, "where": _fingerprint(request)}
@@ -56,20 +68,24 @@ class RecordApi(rpc.RecordServiceServicer):
 
     async def GetRecord(self, request: pb.GetRecordRequest, context: Any) -> pb.GetRecordResponse:
         """The record of one ended call."""
-        record = await self._records.get(_call(request.call_id))
+        reached = self._access.reached(RECORD)
+        record = await self._records.get(_call(request.call_id), reached)
         if record is None:
             raise NotFound(f"records/{request.call_id}")
-        return pb.GetRecordResponse(record=record_message(record))
+        return pb.GetRecordResponse(record=self._shown(record))
 
     async def ListCallEvents(self, request: pb.ListCallEventsRequest, context: Any) -> pb.ListCallEventsResponse:
-        """The events of one call, ended or not."""
-        events = await self._ledger.events(_call(request.call_id))
+        """The events of one call, ended or not; for a department's admin, ended."""
+        reached, call = self._access.reached(RECORD), _call(request.call_id)
+        hidden = reached is not None and await self._records.get(call, reached) is None
+        events = [] if hidden else await self._ledger.events(call)
         if not events:
             raise NotFound(f"calls/{request.call_id}")
         return pb.ListCallEventsResponse(events=[event.decode() for event in events])
 
     async def StreamDecisions(self, request: pb.StreamDecisionsRequest, context: Any) -> AsyncIterator[pb.StreamDecisionsResponse]:
         """Page by page."""
+        self._access.reached(RECORD)
         tenant, after, before = current_tenant(), _instant(request, "after"), _instant(request, "before")
         most = request.max_calls or DECIDED_CALLS
         if not 1 <= most <= MOST_DECIDED_CALLS:
@@ -81,6 +97,17 @@ class RecordApi(rpc.RecordServiceServicer):
             calls = [pb.DecidedCall(call_id=each.call_id, events=each.events) for each in page]
             yield pb.StreamDecisionsResponse(total=total, calls=calls)
             last, left = (page[-1].started_at, page[-1].call_id), left - len(page)
+
+    def _shown(self, record: CallRecorded) -> pb.Record:
+        shown = record_message(record)
+        if not self._access.sees_account_codes():
+            shown.ClearField("account_code")
+        return shown
+
+    def _below(self, department_id: str) -> Names | None:
+        if not department_id:
+            return None
+        return frozenset(f"department/{each}" for each in below(self._access.config, _name(department_id, "department_id")))
 
 
 class LedgerApi(rpc.LedgerServiceServicer):
@@ -196,7 +223,7 @@ def _timestamp(at: datetime | None) -> Timestamp | None:
     return message
 
 
-def _filter(request: pb.ListRecordsRequest) -> RecordFilter:
+def _filter(request: pb.ListRecordsRequest, whose: Names | None) -> RecordFilter:
     after = _instant(request, "after")
     before = _instant(request, "before")
     if after is not None and before is not None and after >= before:
@@ -209,6 +236,7 @@ def _filter(request: pb.ListRecordsRequest) -> RecordFilter:
         party=_name(request.party, "party") if request.party else None,
         rung_user_id=_name(request.rung_user_id, "rung_user_id") if request.rung_user_id else None,
         user_id=_name(request.user_id, "user_id") if request.user_id else None,
+        whose=whose,
     )
 
 

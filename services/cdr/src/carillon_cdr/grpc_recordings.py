@@ -1,4 +1,4 @@
-"""`RecordingService`: recordings of the tenant of the caller's token, and of no other."""
+"""`RecordingService`: recordings of the tenant of the caller's token that the caller reaches, and no others."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -9,35 +9,42 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.cdr.v1 import recording_pb2 as pb
 from carillon.cdr.v1.recording_pb2_grpc import RecordingServiceServicer, add_RecordingServiceServicer_to_server
+from carillon_cdr.access import Access
 from carillon_cdr.adapters.postgres_recordings import PostgresRecordings, forget
 from carillon_cdr.domain.recordings import Recording
-from carillon_kit.auth import ADMIN, OPERATOR
+from carillon_contracts.rights import RECORDING
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, USER
 from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_kit.pages import decode_token, encode_token, page_size
 
 RECORDINGS = "carillon.cdr.v1.RecordingService"
-RECORDING_RIGHTS = dict.fromkeys(("ListRecordings", "FetchRecording", "DeleteRecording"), frozenset({ADMIN, OPERATOR}))
+_ADMINS = frozenset({ADMIN, OPERATOR, DEPARTMENT_ADMIN})
+RECORDING_RIGHTS = {"ListRecordings": _ADMINS | {USER}, "FetchRecording": _ADMINS | {USER}, "DeleteRecording": _ADMINS}
 CHUNK_BYTES = 64 * 1024
 
 
 class RecordingApi(RecordingServiceServicer):
     """`RecordingService`; `wake` has the audit event published."""
 
-    def __init__(self, recordings: PostgresRecordings, objects: ObjectStore, wake: Callable[[], None]) -> None:
+    def __init__(self, recordings: PostgresRecordings, objects: ObjectStore, access: Access, wake: Callable[[], None]) -> None:
         self._recordings = recordings
         self._objects = objects
+        self._access = access
         self._wake = wake
 
     async def ListRecordings(self, request: pb.ListRecordingsRequest, context: Any) -> pb.ListRecordingsResponse:
         """One page, newest first."""
+        reached = self._access.reached(RECORDING)
         for field, what in (("call_id", "call"), ("user_id", "user")):
             if len(given := getattr(request, field)) > 256 or not given.isprintable():
                 raise InvalidArgument({field: f"not a {what}'s id"})
         size = page_size(request.page_size)
         begun = (_moment(request, "from"), _moment(request, "to"))
-        found = await self._recordings.list(current_tenant(), request.call_id, request.user_id, begun, _position(request), size + 1)
+        found = await self._recordings.list(
+            current_tenant(), reached, request.call_id, request.user_id, begun, _position(request), size + 1
+        )
         response = pb.ListRecordingsResponse(recordings=[message(recording) for recording in found[:size]])
         if len(found) > size:
             last = found[size - 1]
@@ -47,7 +54,8 @@ class RecordingApi(RecordingServiceServicer):
 
     async def FetchRecording(self, request: pb.FetchRecordingRequest, context: Any) -> AsyncIterator[pb.FetchRecordingResponse]:
         """The audio, chunk by chunk."""
-        recording = await self._recordings.get(current_tenant(), _id(request.recording_id))
+        reached = self._access.reached(RECORDING)
+        recording = await self._recordings.get(current_tenant(), _id(request.recording_id), reached)
         if recording is None:
             raise NotFound(f"recordings/{request.recording_id}")
         try:
@@ -61,10 +69,12 @@ class RecordingApi(RecordingServiceServicer):
 
     async def DeleteRecording(self, request: pb.DeleteRecordingRequest, context: Any) -> pb.DeleteRecordingResponse:
         """For good."""
+        reached = self._access.reached(RECORDING, "write")
         recording_id, by = _id(request.recording_id), current_principal().subject
         if len(request.reason) > 500:
             raise InvalidArgument({"reason": "at most 500 characters"})
-        name = await self._recordings.delete(current_tenant(), recording_id, by, request.reason)
+        there = await self._recordings.get(current_tenant(), recording_id, reached)
+        name = await self._recordings.delete(current_tenant(), recording_id, by, request.reason) if there is not None else None
         if name is None:
             raise NotFound(f"recordings/{request.recording_id}")
         self._wake()
@@ -75,9 +85,12 @@ class RecordingApi(RecordingServiceServicer):
         return pb.DeleteRecordingResponse()
 
 
-def add_recording_service(server: GrpcServer, recordings: PostgresRecordings, objects: ObjectStore, wake: Callable[[], None]) -> None:
+def add_recording_service(
+    server: GrpcServer, recordings: PostgresRecordings, objects: ObjectStore, access: Access, wake: Callable[[], None]
+) -> None:
     """Serve it."""
-    server.add(add_RecordingServiceServicer_to_server, RecordingApi(recordings, objects, wake), RECORDINGS, RECORDING_RIGHTS)
+    api = RecordingApi(recordings, objects, access, wake)
+    server.add(add_RecordingServiceServicer_to_server, api, RECORDINGS, RECORDING_RIGHTS, checks_profiles=True)
 
 
 def message(recording: Recording) -> pb.Recording:

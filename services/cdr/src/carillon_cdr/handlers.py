@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from carillon_cdr.domain.ledger import CallKey, Entry, same_content
 from carillon_cdr.domain.publication import recorded_event
 from carillon_cdr.domain.record import Incomplete, complete, fold
-from carillon_cdr.ports import Ledger, LedgerTransaction, Place
+from carillon_cdr.domain.whose import shares
+from carillon_cdr.ports import Configurations, Ledger, LedgerTransaction, Made, Place
 from carillon_contracts.envelope import Event
 from carillon_contracts.record import CallRecorded
 
@@ -26,7 +27,7 @@ class Taken:
     recorded: tuple[CallRecorded, ...] = ()
 
 
-async def take(ledger: Ledger, entries: Sequence[Entry]) -> Taken:
+async def take(ledger: Ledger, entries: Sequence[Entry], configurations: Configurations) -> Taken:
     """Write the entries and the records that they complete, in one transaction. Raises `LedgerUnavailable`."""
     calls = {entry.key for entry in entries}
     async with ledger.transaction() as transaction:
@@ -35,9 +36,9 @@ async def take(ledger: Ledger, entries: Sequence[Entry]) -> Taken:
         conflicts: Sequence[Entry] = ()
         if len(stored) < len(entries):
             conflicts = await _conflicts(transaction, entries, stored)
-        records = [made for call, events in (await transaction.ended(calls)).items() for made in _record(call, events)]
+        records = [made for call, events in (await transaction.ended(calls)).items() for made in _record(call, events, configurations)]
         await transaction.save(records)
-    return Taken(frozenset(stored), tuple(conflicts), tuple(record for record, _ in records))
+    return Taken(frozenset(stored), tuple(conflicts), tuple(made.record for made in records))
 
 
 async def _conflicts(transaction: LedgerTransaction, entries: Sequence[Entry], stored: set[Place]) -> Sequence[Entry]:
@@ -61,13 +62,13 @@ def _doubtful(entries: Iterable[Entry], stored: set[Place]) -> list[Entry]:
     return doubtful
 
 
-def _record(call: CallKey, events: Sequence[Event]) -> Iterable[tuple[CallRecorded, Event]]:
+def _record(call: CallKey, events: Sequence[Event], configurations: Configurations) -> Iterable[Made]:
     try:
-        last = complete(events)[-1]
+        whole = complete(events)
     except Incomplete:
         return
     record = fold(call.tenant, call.call_id, events)
-    yield record, recorded_event(record, last)
+    yield Made(record, recorded_event(record, whole[-1]), shares(configurations.of(call.tenant), record, whole))
 
 
 async def confirm(ledger: Ledger, calls: Mapping[CallKey, int]) -> list[str]:

@@ -10,8 +10,11 @@ from datetime import datetime
 from typing import Protocol
 
 from carillon_cdr.domain.ledger import CallKey, Entry
+from carillon_cdr.domain.whose import Share
 from carillon_contracts.envelope import Event
 from carillon_contracts.record import CallRecorded
+from carillon_contracts.rights import Names
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.errors import Unavailable
 
 Place = tuple[str, str, int]
@@ -26,6 +29,22 @@ class LedgerUnavailable(Unavailable):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class Configurations(Protocol):
+    """The tenants' configurations of now."""
+
+    def of(self, tenant: str) -> TenantConfig:
+        """A tenant's; version 0 when nothing is known of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A record, the event that publishes it, and whose it is."""
+
+    record: CallRecorded
+    event: Event
+    shares: Sequence[Share]
 
 
 class LedgerTransaction(Protocol):
@@ -46,8 +65,8 @@ class LedgerTransaction(Protocol):
     async def ended(self, calls: Collection[CallKey]) -> Mapping[CallKey, Sequence[Event]]:
         """Of these calls, those that have an end and no record, with all their events."""
 
-    async def save(self, records: Sequence[tuple[CallRecorded, Event]]) -> None:
-        """Store the records, and their events for publication."""
+    async def save(self, records: Sequence[Made]) -> None:
+        """Store the records with whose they are, and their events for publication."""
 
 
 class Ledger(Protocol):
@@ -96,18 +115,22 @@ class RecordFilter:
     party: str | None = None
     #: A phone of this user was rung.
     rung_user_id: str | None = None
-    #: This user called or was rung.
+    #: This user called, was rung, or has the mailbox that the call came to.
     user_id: str | None = None
+    #: It is of one of these, as `rights.whose` names them.
+    whose: Names | None = None
 
 
 class Records(Protocol):
     """Where the records are read."""
 
-    async def get(self, call: CallKey) -> CallRecorded | None:
-        """One record."""
+    async def get(self, call: CallKey, reached: Names | None) -> CallRecorded | None:
+        """One record, for who reaches these names (`rights.reach`)."""
 
-    async def list(self, tenant: str, where: RecordFilter, after: tuple[datetime, str] | None, limit: int) -> Sequence[CallRecorded]:
-        """Newest first; `after` is (started_at, call_id) of the last one that was read."""
+    async def list(
+        self, tenant: str, where: RecordFilter, reached: Names | None, after: tuple[datetime, str] | None, limit: int
+    ) -> Sequence[CallRecorded]:
+        """Newest first, for who reaches these names; `after` is (started_at, call_id) of the last one that was read."""
 
 
 #: Says that something waits in the outbox.

@@ -12,6 +12,8 @@ class CdrSettings(ServiceSettings):
     ledger_timeout_seconds: float = 10.0
     #: Seconds after which the events of a killed process are handled by another.
     ack_wait_seconds: float = 5.0
+    #: How long the configuration may take to be read at the start.
+    catch_up_seconds: float = 60.0
     #: Connections to Postgres.
     postgres_connections: int = 8
     #: Recordings whose policy does not say otherwise are deleted after so many days; how often that is looked at.

@@ -6,7 +6,7 @@ be an entry is put aside at once and holds up nobody; what comes while the datab
 
 from carillon_cdr.domain.ledger import Entry, Poisoned, read_entry
 from carillon_cdr.handlers import Taken, take
-from carillon_cdr.ports import Ledger, LedgerUnavailable, Wake
+from carillon_cdr.ports import Configurations, Ledger, LedgerUnavailable, Wake
 from carillon_contracts.streams import CALLS
 from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
 from carillon_kit.logs import get_logger
@@ -23,8 +23,9 @@ _log = get_logger("calls")
 class CallSubscriber:
     """Hands batches to the ledger."""
 
-    def __init__(self, ledger: Ledger, dead_letters: DeadLetterStore, wake: Wake) -> None:
+    def __init__(self, ledger: Ledger, configurations: Configurations, dead_letters: DeadLetterStore, wake: Wake) -> None:
         self._ledger = ledger
+        self._configurations = configurations
         self._dead_letters = dead_letters
         self._wake = wake
 
@@ -45,7 +46,7 @@ class CallSubscriber:
         if not entries:
             return
         try:
-            taken = await take(self._ledger, entries)
+            taken = await take(self._ledger, entries, self._configurations)
         except LedgerUnavailable as away:
             _log.warning("ledger_unavailable", error=str(away), events=len(entries))
             raise Retry(1.0) from away

@@ -3,7 +3,7 @@
 Always: event ids, times and seq depend on the arguments alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -23,9 +23,12 @@ from carillon_contracts.call import (
     RingEnded,
     RingResultName,
     RoutingDecided,
+    TraceLine,
 )
+from carillon_contracts.config import ConfigChanged, Resource
 from carillon_contracts.envelope import Event, EventData
-from carillon_contracts.streams import call_subject
+from carillon_contracts.streams import call_subject, config_subject
+from carillon_contracts.tenant_config import TenantConfig
 
 START = datetime(2026, 3, 3, 9, 15, tzinfo=UTC)
 OBJECT = "sha256-" + "0" * 64
@@ -76,9 +79,18 @@ class Script:
             "a",
         )
 
-    def decided(self, step: str, application: str = "routing", details: Mapping[str, object] | None = None, configseq: int = 7) -> Self:
-        """An application answered a step."""
-        return self.add(RoutingDecided(application=application, step=step, details=dict(details or {})), configseq=configseq)
+    def decided(
+        self,
+        step: str,
+        application: str = "routing",
+        details: Mapping[str, object] | None = None,
+        configseq: int = 7,
+        about: Iterable[str] = (),
+    ) -> Self:
+        """An application answered a step; `about`: subjects of its trace."""
+        trace = tuple(TraceLine(subject=each, matched=True, reason="so it is") for each in about)
+        data = RoutingDecided(application=application, step=step, details=dict(details or {}), trace=trace)
+        return self.add(data, configseq=configseq)
 
     def rings(self, leg: str = "b1", party: str = "bob", number: str = "102") -> Self:
         """A leg is offered and rings."""
@@ -128,6 +140,42 @@ class Script:
     def messages(self) -> list[tuple[str, bytes]]:
         """Subject and bytes of each event, as published."""
         return [(subject_of(event), event.to_json()) for event in self.events]
+
+
+class Configured:
+    """`Configurations` that are given."""
+
+    def __init__(self, *configs: TenantConfig) -> None:
+        self._configs = {config.tenant_id: config for config in configs}
+
+    def of(self, tenant: str) -> TenantConfig:
+        """See the port."""
+        return self._configs.get(tenant, TenantConfig(tenant))
+
+
+#: Nothing is known of any tenant.
+UNKNOWN = Configured()
+
+
+def configured(tenant: str, *resources: Resource, after: int = 0) -> list[tuple[str, bytes]]:
+    """The configuration events, subject and bytes, that make these resources or change them so, after the first `after` events."""
+    return [_change(tenant, seq, each) for seq, each in enumerate(resources, after + 1)]
+
+
+def _change(tenant: str, seq: int, resource: Resource) -> tuple[str, bytes]:
+    made = resource.model_dump(mode="json", exclude_none=True)
+    change = ConfigChanged(resource=resource.KIND, resource_id=resource.id, action="created", after=made, actor="test")
+    event = Event(
+        id=uuid5(NAMESPACE_URL, f"{tenant}/config/{seq}"),
+        source="carillon/directory",
+        type=change.event_type,
+        subject=f"{resource.KIND}/{resource.id}",
+        time=START,
+        data=change.model_dump(mode="json"),
+        tenantid=tenant,
+        configseq=seq,
+    )
+    return config_subject(tenant, resource.KIND, "created"), event.to_json()
 
 
 def subject_of(event: Event) -> str:

@@ -20,7 +20,7 @@ async def pool(postgres_dsn: str) -> AsyncIterator[Any]:
     """A pool on the service's own, empty schema."""
     made = await open_pool(postgres_dsn)
     await migrate(made, "carillon_cdr.migrations")
-    await made.execute("truncate call_event, call_event_conflict, call_record, recording, outbox, dead_letter")
+    await made.execute("truncate call_event, call_event_conflict, call_record, call_record_of, recording, outbox, dead_letter")
     yield made
     await made.close()
 

@@ -44,6 +44,9 @@ async def call(pool: Any, tenant: str, call_id: str, user: str, objects: MemoryO
         " values ($1, $2, $3, 'outbound', 'answered', '101', '+41791234567', $4, $5)",
         *(tenant, call_id, AT, user, data),
     )
+    await pool.execute(
+        "insert into call_record_of (tenant, call_id, whose, started_at) values ($1, $2, $3, $4)", tenant, call_id, f"user/{user}", AT
+    )
     name = await objects.put(f"audio of {tenant} {call_id}".encode(), "audio/wav")
     await pool.execute(
         "insert into recording (recording_id, tenant, call_id, seq, leg_id, started_at, duration_ms, bytes, object, labels, expires_at)"
@@ -83,6 +86,8 @@ async def test_the_record_stays_under_a_pseudonym_and_the_recording_goes(pool: A
     assert (deleted["tenant"], deleted["call_id"], deleted["deleted_by"]) == ("acme", "c1", ERASED)
     (untouched,) = await pool.fetch("select * from call_record where tenant = 'other'")
     assert untouched["answered_by"] == "zoe"
+    whose = await pool.fetch("select tenant, whose from call_record_of order by tenant, call_id")
+    assert [tuple(each) for each in whose] == [("acme", f"user/{PSEUDONYM}"), ("acme", "user/bob"), ("other", "user/zoe")]
     assert await pool.fetchval("select count(*) from outbox where stream = 'AUDIT'") == 1
     assert set((await obeyed(pool, order(), objects)).values()) == {0}, "the second time there is nothing to do"
 

@@ -4,24 +4,27 @@ import asyncio
 import random
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
 
+from carillon_cdr import handlers
 from carillon_cdr.adapters.postgres_ledger import PostgresLedger
 from carillon_cdr.domain.ledger import CallKey, Entry, read_entry
 from carillon_cdr.domain.publication import record_id
 from carillon_cdr.domain.record import fold
-from carillon_cdr.handlers import confirm, take
+from carillon_cdr.handlers import confirm
 from carillon_cdr.ports import LedgerUnavailable
 from carillon_cdr.subscribers import DURABLE, CallSubscriber
-from carillon_cdr.testing import Script, subject_of
+from carillon_cdr.testing import UNKNOWN, Script, subject_of
 from carillon_contracts.record import CallRecorded
 from carillon_kit.bus import Delivered, Retry
 from carillon_kit.dead_letters import DeadLetters
 
 Pool = asyncpg.Pool
+take = partial(handlers.take, configurations=UNKNOWN)
 
 
 def entries(*scripts: Script) -> list[Entry]:
@@ -115,7 +118,7 @@ async def test_two_tenants_with_one_call_id_are_two_calls(pool: "Pool[Any]", led
 async def test_a_poisoned_event_is_put_aside_and_holds_up_nobody(pool: "Pool[Any]", ledger: PostgresLedger) -> None:
     letters = DeadLetters(pool)
     woken: list[int] = []
-    subscriber = CallSubscriber(ledger, letters, lambda: woken.append(1))
+    subscriber = CallSubscriber(ledger, UNKNOWN, letters, lambda: woken.append(1))
     script = Script().talk()
     stranger = script.events[0].model_copy(update={"tenantid": "martin"})
     poison = [("carillon.dupont.call.c9.started", b"\xff{"), (subject_of(script.events[0]), stranger.to_json())]
@@ -131,7 +134,7 @@ async def test_data_that_makes_no_sense_is_put_aside_once_and_the_call_still_has
     pool: "Pool[Any]", ledger: PostgresLedger
 ) -> None:
     letters = DeadLetters(pool)
-    subscriber = CallSubscriber(ledger, letters, lambda: None)
+    subscriber = CallSubscriber(ledger, UNKNOWN, letters, lambda: None)
     script = Script().talk()
     script.events[3] = script.events[3].model_copy(update={"data": {"sip_status": "what?"}})
     for _ in range(2):
@@ -152,7 +155,7 @@ async def test_while_the_database_is_away_events_are_asked_for_again() -> None:
         await take(ledger, entries(Script().talk()))
     assert "127.0.0.1" in str(caught.value), "the log says what is away"
     assert "127.0.0.1" not in str(caught.value.to_status()), "a client is not told where"
-    subscriber = CallSubscriber(ledger, DeadLetters(away), lambda: None)
+    subscriber = CallSubscriber(ledger, UNKNOWN, DeadLetters(away), lambda: None)
     with pytest.raises(Retry):
         await subscriber.handle(delivered(Script().talk().messages()))
     with pytest.raises(Retry):

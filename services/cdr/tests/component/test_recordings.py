@@ -127,7 +127,7 @@ async def test_what_was_kept_long_enough_goes_and_shared_audio_with_its_last_rec
         await recordings.keep(recording)
     assert await delete_expired(recordings, objects) == 1
     assert await objects.get(object_name(b"audio")) == b"audio"
-    (left,) = await recordings.list("dupont", "", "", (None, None), None, 10)
+    (left,) = await recordings.list("dupont", None, "", "", (None, None), None, 10)
     assert left.call_id == "young"
     assert await recordings.delete("dupont", left.recording_id, "x", "") == object_name(b"audio")
     assert await recordings.delete("dupont", left.recording_id, "x", "") is None
@@ -225,7 +225,7 @@ async def test_parts_of_calls_that_became_one_are_listed_together(pool: Any) -> 
     await recorded_call(pool, "c4", started("alice"))
 
     async def listed(call_id: str) -> list[str]:
-        return [each.call_id for each in await PostgresRecordings(pool).list("joined", call_id, "", (None, None), None, 10)]
+        return [each.call_id for each in await PostgresRecordings(pool).list("joined", None, call_id, "", (None, None), None, 10)]
 
     assert (await listed("c1"), await listed("c3"), await listed("c4")) == (["c2", "c1"], ["c3", "c2", "c1"], ["c4"])
 
@@ -239,12 +239,12 @@ async def test_what_a_user_had_part_in_is_found_also_by_the_conference(pool: Any
         await recorded_call(pool, meeting, conference_room_id="board")
     recordings, objects = PostgresRecordings(pool), MemoryObjectStore()
     for call_id, found in (("", {"c1", "c3", "m1"}), ("c3", {"c3"}), ("c2", set())):
-        assert {each.call_id for each in await recordings.list("joined", call_id, "alice", (None, None), None, 10)} == found
+        assert {each.call_id for each in await recordings.list("joined", None, call_id, "alice", (None, None), None, 10)} == found
     for call in ("c1", "c2", "c3", "m1", "m2"):
         await objects.put(call.encode(), "audio/wav")
     async with pool.acquire() as connection, connection.transaction():
         assert await delete_recordings_of(connection, "joined", ("alice", "erased-1"), objects) == 3
-    assert {each.call_id for each in await recordings.list("joined", "", "", (None, None), None, 10)} == {"c2", "m2"}
+    assert {each.call_id for each in await recordings.list("joined", None, "", "", (None, None), None, 10)} == {"c2", "m2"}
     with pytest.raises(ObjectNotFound):
         await objects.get(object_name(b"m1"))
 
@@ -257,5 +257,5 @@ async def test_what_a_user_had_part_in_is_found_without_reading_calls_that_were_
             "insert into call_event (tenant, call_id, seq, event_id, type, at, body) values ('joined', $1, 1, $2, $3, $4, $5)",
             *(f"unread-{number}", uuid4(), f"carillon.call.{kind}.v1", START, b"\xff no JSON: who reads it fails"),
         )
-    found = await PostgresRecordings(pool).list("joined", "", "alice", (None, None), None, 10)
+    found = await PostgresRecordings(pool).list("joined", None, "", "alice", (None, None), None, 10)
     assert [each.call_id for each in found] == ["c1"]

@@ -13,6 +13,7 @@ from carillon.directory.v1.auth_pb2_grpc import (
     add_AccessServiceServicer_to_server,
     add_AuthServiceServicer_to_server,
 )
+from carillon_contracts.inherited import below
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.postgres_logins import StoredKey, StoredLogin
 from carillon_directory.adapters.postgres_resellers import PostgresResellers
@@ -20,7 +21,6 @@ from carillon_directory.adapters.token_keys import SigningKey, TokenKeys
 from carillon_directory.authentication import Authentication, Person, Tokens
 from carillon_directory.domain.bounds import Reach
 from carillon_directory.domain.commands import Asked
-from carillon_directory.domain.organisation import below
 from carillon_directory.grpc_common import bounds_of, check_not_visiting, position_of
 from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit import pages

@@ -11,13 +11,14 @@ from carillon.directory.v1 import line_pb2 as pb
 from carillon.directory.v1.line_pb2_grpc import LineServiceServicer, add_LineServiceServicer_to_server
 from carillon.media.v1.media_pb2 import ListRegistrationsRequest, ListRegistrationsResponse, Registration
 from carillon_contracts.config import User
-from carillon_directory.domain.bounds import sees_account_code
+from carillon_contracts.rights import RECORD
+from carillon_directory.domain.bounds import Reach, sees_account_code
 from carillon_directory.domain.lines import Line, Phone, line_of
-from carillon_directory.grpc_common import bounds_of, or_raise, reach_of
+from carillon_directory.grpc_common import or_raise, reach_of
 from carillon_directory.handlers import Directory
 from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, USER
 from carillon_kit.errors import InvalidArgument, NotFound
-from carillon_kit.grpc_server import TENANT_KEY, GrpcServer, current_principal, current_tenant
+from carillon_kit.grpc_server import TENANT_KEY, GrpcServer, current_tenant
 from carillon_kit.logs import get_logger
 
 T = TypeVar("T")
@@ -50,14 +51,11 @@ class LineApi(LineServiceServicer):
             raise InvalidArgument({"calls": f"must be 0 to {_MOST_CALLS}"})
         config = or_raise(await self._directory.read(current_tenant()))
         user = config.get(User, request.user_id)
-        if user is None or not reach_of(config).covers(user):
+        reach = reach_of(config)
+        if user is None or not reach.covers(user):
             raise NotFound(f"user {request.user_id[:64]!r}")
-        line, bounds = line_of(config, await self._directory.index(config), user), bounds_of(current_principal())
-        registered, calls = await asyncio.gather(
-            self._registered(config.tenant_id, line), self._calls(config.tenant_id, line, request.calls, own=bool(bounds.user))
-        )
-        if calls is not None and bounds.user:
-            calls = _own(calls, user.id, code=sees_account_code(config, bounds, user))
+        line = line_of(config, await self._directory.index(config), user)
+        registered, calls = await asyncio.gather(self._registered(config.tenant_id, line), self._calls(reach, line, request.calls))
         return pb.GetLineStatusResponse(line=_message(line, registered, calls))
 
     async def _registered(self, tenant: str, line: Line) -> ListRegistrationsResponse | None:
@@ -67,23 +65,31 @@ class LineApi(LineServiceServicer):
         request = ListRegistrationsRequest(user_id=line.user.id)
         return await _answer(self._media.ListRegistrations(request, timeout=_SECONDS, metadata=((TENANT_KEY, tenant),)), "media")
 
-    async def _calls(self, tenant: str, line: Line, wanted: int, *, own: bool) -> Sequence[Record] | None:
-        """Newest first, of every extension of the line, or (`own`) of the user since the line was handed over; None: cdr did not answer."""
+    async def _calls(self, reach: Reach, line: Line, wanted: int) -> Sequence[Record] | None:
+        """Newest first, of every extension of the line; for the person those of theirs since the line was handed over; for a department's
+        admin those that were the department's. None: cdr did not answer."""
         if self._cdr is None:
             return None
-        size = wanted or _CALLS
+        if not reach.level(RECORD):
+            return ()
+        size, bounds, department = wanted or _CALLS, reach.bounds, reach.bounds.department or ""
         lists = [ListRecordsRequest(user_id=line.user.id, page_size=size)]
-        if not own:
-            lists = [ListRecordsRequest(rung_user_id=line.user.id, page_size=size)]
-            lists += [ListRecordsRequest(party=digits, page_size=size) for digits in line.extensions[:_MOST_EXTENSIONS]]
-        metadata = ((TENANT_KEY, tenant),)
+        if not bounds.user:
+            lists = [ListRecordsRequest(rung_user_id=line.user.id, department_id=department, page_size=size)]
+            lists += [
+                ListRecordsRequest(party=digits, department_id=department, page_size=size) for digits in line.extensions[:_MOST_EXTENSIONS]
+            ]
+        metadata = ((TENANT_KEY, reach.config.tenant_id),)
         asked = (_answer(self._cdr.ListRecords(each, timeout=_SECONDS, metadata=metadata), "cdr") for each in lists)
         found: dict[str, Record] = {}
         for answer in await asyncio.gather(*asked):
             if answer is None:
                 return None
             found |= {record.call_id: record for record in answer.records}
-        return sorted(found.values(), key=lambda each: (each.started_at.ToNanoseconds(), each.call_id), reverse=True)[:size]
+        newest = sorted(found.values(), key=lambda each: (each.started_at.ToNanoseconds(), each.call_id), reverse=True)[:size]
+        if not bounds.user:
+            return newest
+        return _own(newest, line.user.id, code=sees_account_code(reach.config, bounds, line.user))
 
 
 def _own(calls: Iterable[Record], user_id: str, *, code: bool) -> Sequence[Record]:

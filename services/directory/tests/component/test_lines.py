@@ -49,6 +49,9 @@ CALLS = {"ann": [record("c3", 30, "ann"), record("c1", 10, "ann")], "101": [reco
 #: Of a user alone: what was before the line was handed over is not there; one of somebody else's, as of a cdr that knows no such list.
 OWN = {"ann": [record("c2", 20), record("c1", 10, "ann")]}
 
+#: Calls that were a department's: `c2` is of who had the extension before, elsewhere.
+THEIRS = {"trade": {"c1", "c3"}}
+
 
 class Media(media_pb2_grpc.RegistrationServiceServicer):
     """Knows one phone, of one tenant."""
@@ -68,6 +71,8 @@ class Cdr(cdr_pb2_grpc.RecordServiceServicer):
 
     async def ListRecords(self, request: cdr_pb2.ListRecordsRequest, context: object) -> cdr_pb2.ListRecordsResponse:
         found = OWN[request.user_id] if request.user_id else CALLS[request.rung_user_id or request.party]
+        if request.department_id:
+            found = [each for each in found if each.call_id in THEIRS[request.department_id]]
         return cdr_pb2.ListRecordsResponse(records=found[: request.page_size])
 
 
@@ -97,6 +102,7 @@ async def apply(port: int) -> None:
     request = pb.ApplyTenantRequest(
         tenant=pb.Tenant(id=TENANT, realm="lines.example"),
         departments=[pb.Department(id="trade"), pb.Department(id="board")],
+        rights_profiles=[pb.RightsProfile(id="desk", rights=[pb.Right(resource="*")])],
         sites=[pb.Site(id="geneva")],
         users=[
             pb.User(id="ann", first_name="Ann", last_name="Archer", department_id="trade"),
@@ -167,7 +173,11 @@ async def test_a_line_is_shown_to_its_person_and_to_those_who_administer_it(dire
     assert {each.account_code for each in (await status(directory, admin())).last_calls} == {"4711"}
     assert await refusal(directory, own, "bob") == missing
     trade, board = (issue_token(KEY, "user/x", TENANT, [DEPARTMENT_ADMIN], department=name) for name in ("trade", "board"))
-    assert (await status(directory, trade)).phones
+    line = await status(directory, trade)
+    assert line.phones
+    assert [each.call_id for each in line.last_calls] == ["c3", "c1"], "not of the extension's former person, of another department"
+    narrowed = issue_token(KEY, "user/root", TENANT, [ADMIN], rights_profile="desk")
+    assert not (await status(directory, narrowed)).last_calls
     assert await refusal(directory, board) == missing
     assert await refusal(directory, admin(), "nobody") == missing
     assert await refusal(directory, admin(), calls=51) == grpc.StatusCode.INVALID_ARGUMENT

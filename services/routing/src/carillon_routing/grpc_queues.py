@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 
 from carillon.routing.v1 import queues_pb2 as pb
 from carillon.routing.v1.queues_pb2_grpc import QueueControlServiceServicer
+from carillon_contracts.rights import Asker
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, USER
 from carillon_kit.clock import Clock
 from carillon_kit.errors import InvalidArgument, NotFound, PermissionDenied, Unavailable
 from carillon_kit.grpc_server import current_principal, current_tenant
 from carillon_routing.domain.disturbing import undisturbed
-from carillon_routing.domain.queue_rights import Asker, agents_of, queues_of
+from carillon_routing.domain.queue_rights import agents_of, queues_of
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues.decide import Refused, agents_on
 from carillon_routing.domain.queues.floor import AgentState, Caller, Floor
@@ -164,11 +165,7 @@ class QueueControl(QueueControlServiceServicer):
 def _asker() -> Asker:
     """Who asks; whose token a rights profile narrows comes no further than the server."""
     principal = current_principal()
-    if principal.roles & {OPERATOR, ADMIN}:
-        return Asker(whole_tenant=True)
-    department = principal.department if DEPARTMENT_ADMIN in principal.roles else ""
-    kind, _, user_id = principal.subject.partition("/")
-    return Asker(department=department, user_id=user_id if kind == "user" else "")
+    return Asker.of(principal.roles, principal.subject, principal.department)
 
 
 def _queue_state(floor: Floor, config: TenantConfig, queue_id: str) -> pb.QueueState:

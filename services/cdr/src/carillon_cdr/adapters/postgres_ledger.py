@@ -12,9 +12,8 @@ from typing import Any
 import asyncpg
 
 from carillon_cdr.domain.ledger import CallKey, Entry
-from carillon_cdr.ports import LedgerTransaction, LedgerUnavailable, Place
+from carillon_cdr.ports import LedgerTransaction, LedgerUnavailable, Made, Place
 from carillon_contracts.envelope import Event
-from carillon_contracts.record import CallRecorded
 from carillon_contracts.streams import RECORDS, record_subject
 from carillon_kit import outbox
 from carillon_kit.postgres import UNAVAILABLE
@@ -45,6 +44,15 @@ insert into call_record (tenant, call_id, started_at, direction, status, caller,
 select tenant, call_id, started_at, direction, status, caller, dialled, answered_by, data::json
   from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
        r(tenant, call_id, started_at, direction, status, caller, dialled, answered_by, data)"""
+_SHARES = """
+insert into call_record_of (tenant, call_id, whose, started_at, talked_from, talked_until)
+select tenant, call_id, whose, min(started_at), min(talked_from), max(talked_until)
+  from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+       s(tenant, call_id, whose, started_at, talked_from, talked_until)
+ group by tenant, call_id, whose order by tenant, call_id, whose
+    on conflict (tenant, call_id, whose) do update
+   set talked_from = least(call_record_of.talked_from, excluded.talked_from),
+       talked_until = greatest(call_record_of.talked_until, excluded.talked_until)"""
 _COMPLETE = """
 select t.tenant, t.call_id
   from unnest($1::text[], $2::text[], $3::int[]) t(tenant, call_id, last_seq)
@@ -145,11 +153,11 @@ class PostgresLedgerTransaction:
             found.setdefault(CallKey(row["tenant"], row["call_id"]), []).append(Event.from_json(row["body"]))
         return found
 
-    async def save(self, records: Sequence[tuple[CallRecorded, Event]]) -> None:
+    async def save(self, records: Sequence[Made]) -> None:
         """See the port."""
         if not records:
             return
-        made = [record for record, _ in records]
+        made = [each.record for each in records]
         await self._connection.execute(
             _RECORD,
             [record.tenant for record in made],
@@ -163,10 +171,24 @@ class PostgresLedgerTransaction:
             [record.model_dump_json() for record in made],
             timeout=self._timeout,
         )
+        await self._share(records)
         await outbox.put(
             self._connection,
             RECORDS.name,
-            [(event.id, record_subject(record.tenant, record.fact()), event.to_json()) for record, event in records],
+            [(each.event.id, record_subject(each.record.tenant, each.record.fact()), each.event.to_json()) for each in records],
+            timeout=self._timeout,
+        )
+
+    async def _share(self, records: Sequence[Made]) -> None:
+        rows = [(made.record.tenant, share, made.record.started_at) for made in records for share in made.shares]
+        await self._connection.execute(
+            _SHARES,
+            [tenant for tenant, _, _ in rows],
+            [share.call_id for _, share, _ in rows],
+            [_text(share.whose) for _, share, _ in rows],
+            [started_at for _, _, started_at in rows],
+            [share.talked[0] if share.talked else None for _, share, _ in rows],
+            [share.talked[1] if share.talked else None for _, share, _ in rows],
             timeout=self._timeout,
         )
 

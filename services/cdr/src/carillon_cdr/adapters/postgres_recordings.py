@@ -14,17 +14,25 @@ import asyncpg
 import orjson
 
 from carillon_cdr.adapters.postgres_ledger import acquired
+from carillon_cdr.adapters.postgres_records import SHARED
 from carillon_cdr.domain.recordings import Recording
 from carillon_contracts.audit import RecordingDeleted
 from carillon_contracts.call import CallPickedUp, CallTookOver, CallTransferred
 from carillon_contracts.envelope import Event
+from carillon_contracts.rights import Names
 from carillon_contracts.streams import AUDIT, audit_subject
 from carillon_kit import outbox
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 
 _COLUMNS = "recording_id, tenant, call_id, seq, leg_id, started_at, duration_ms, bytes, object, labels, expires_at"
 _INSERT = f"insert into recording ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing"
-_GET = f"select {_COLUMNS} from recording where tenant = $1 and recording_id = $2 and deleted_at is null"
+#: Of one of the names, who talked while it was recorded.
+_MEANWHILE = """
+     and o.talked_from < recording.started_at + recording.duration_ms * interval '1 ms' and o.talked_until > recording.started_at"""
+_HEARD = "({names}::text[] is null or " + SHARED.format(row="recording", names="{names}", more=_MEANWHILE) + ")"
+_GET = f"""
+select {_COLUMNS} from recording
+ where tenant = $1 and recording_id = $2 and deleted_at is null and {_HEARD.format(names="$3")}"""
 #: Whether one of `$2` (user ids) called in a call or was called in it. By the call: the ledger is far larger than what is recorded.
 _PARTY = """
 (select true from call_event e
@@ -46,7 +54,7 @@ _LIST = f"""
 select {_COLUMNS} from recording
  where tenant = $1 and deleted_at is null and ($2::text[] is null or call_id = any($2))
    and ($3::timestamptz is null or started_at >= $3) and ($4::timestamptz is null or started_at < $4)
-   and ($5::timestamptz is null or (started_at, recording_id) < ($5, $6::uuid))
+   and ($5::timestamptz is null or (started_at, recording_id) < ($5, $6::uuid)) and {_HEARD.format(names="$8")}
  order by started_at desc, recording_id desc limit $7"""
 _DELETE = f"""
 update recording set deleted_at = clock_timestamp(), deleted_by = $3
@@ -105,29 +113,31 @@ class PostgresRecordings:
         async with acquired(self._pool, self._timeout) as connection:
             await connection.execute(_INSERT, *row, *rest, timeout=self._timeout)
 
-    async def get(self, tenant: str, recording_id: UUID) -> Recording | None:
-        """One that was not deleted."""
+    async def get(self, tenant: str, recording_id: UUID, reached: Names | None) -> Recording | None:
+        """One that was not deleted, for who reaches these names (`rights.reach`)."""
         async with acquired(self._pool, self._timeout) as connection:
-            row = await connection.fetchrow(_GET, tenant, recording_id, timeout=self._timeout)
+            row = await connection.fetchrow(_GET, tenant, recording_id, _list(reached), timeout=self._timeout)
         return None if row is None else _read(row)
 
     async def list(
         self,
         tenant: str,
+        reached: Names | None,
         call_id: str,
         user_id: str,
         begun: tuple[datetime | None, datetime | None],
         after: tuple[datetime, UUID] | None,
         limit: int,
     ) -> Sequence[Recording]:
-        """Of all calls, of one with those that it was joined with, of those that a user had part in; newest first. `after`: started_at and
-        id of the last one that was read."""
+        """For who reaches these names: of all calls, of one with those that it was joined with, of those that a user had part in; newest
+        first. `after`: started_at and id of the last one that was read."""
         async with acquired(self._pool, self._timeout) as connection:
             calls = await self._joined(connection, tenant, call_id) if call_id else None
             if user_id:
                 theirs = {row["call_id"] for row in await connection.fetch(_HAD_PART, tenant, [user_id], timeout=self._timeout)}
                 calls = sorted(theirs if calls is None else theirs & set(calls))
-            rows = await connection.fetch(_LIST, tenant, calls, *begun, *(after or (None, None)), limit, timeout=self._timeout)
+            position = after or (None, None)
+            rows = await connection.fetch(_LIST, tenant, calls, *begun, *position, limit, _list(reached), timeout=self._timeout)
         return [_read(row) for row in rows]
 
     async def _joined(self, connection: Any, tenant: str, call_id: str) -> Sequence[str]:
@@ -149,6 +159,10 @@ class PostgresRecordings:
         """Whose retention is over."""
         async with acquired(self._pool, self._timeout) as connection:
             return [_read(row) for row in await connection.fetch(_EXPIRED, limit, timeout=self._timeout)]
+
+
+def _list(names: Names | None) -> list[str] | None:
+    return None if names is None else sorted(names)
 
 
 def _read(row: Any) -> Recording:

@@ -27,12 +27,13 @@ from carillon_contracts.config import (
     Tenant,
     User,
 )
-from carillon_contracts.inherited import account_codes_for
+from carillon_contracts.inherited import account_codes_for, below
+from carillon_contracts.rights import level
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import Bounds
 from carillon_directory.domain.documents import differing
 from carillon_directory.domain.internal_contacts import InternalContact
-from carillon_directory.domain.organisation import below, department_of, user_of
+from carillon_directory.domain.organisation import department_of, user_of
 from carillon_directory.domain.references import Reference, references
 
 #: Of users themselves, whatever the house rules say: who they are to others and what they may do is not theirs to change.
@@ -87,11 +88,7 @@ class Reach:
 
     def level(self, kind: str) -> str:
         """What the rights profile allows with a kind: `write`, `read`, or nothing."""
-        if not self.bounds.rights_profile:
-            return "write"
-        profile = self.config.get(RightsProfile, self.bounds.rights_profile)
-        levels = {right.level for right in profile.rights if right.resource in ("*", kind)} if profile is not None else set()
-        return "write" if "write" in levels else "read" if levels else ""
+        return level(self.config, self.bounds.rights_profile, kind)
 
     def covers(self, resource: Resource) -> bool:
         """Whether the resource is in reach, for reading; colleagues are there for everybody who reads contacts."""

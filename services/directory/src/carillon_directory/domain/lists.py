@@ -12,13 +12,14 @@ from itertools import islice
 from typing import TypeVar
 
 from carillon_contracts.config import Department, Resource, User
+from carillon_contracts.inherited import below
 from carillon_contracts.sorted_map import SortedMap
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.bounds import Reach
 from carillon_directory.domain.columns import Among, Columns, Condition
 from carillon_directory.domain.credentials import is_secret
 from carillon_directory.domain.orders import Order, Orders, Resources, key_of, smallest, value_at
-from carillon_directory.domain.organisation import below, department_of, site_of
+from carillon_directory.domain.organisation import department_of, site_of
 
 _CONDITION = re.compile(r'\s*([a-z][a-z0-9_.]*)\s*(!=|<=|>=|=|<|>|:)\s*("(?:[^"\\]|\\.)*"|[^\s"]+)\s*')
 _AND = re.compile(r"AND\s")

@@ -42,18 +42,3 @@ def site_of(config: TenantConfig, resource: Resource) -> str:
         return own or site_of(config, user)  # type: ignore[arg-type]
     departments = islice(departments_from(config, department_of(config, resource)), DEEPEST)
     return next((each.site_id for each in departments if each.site_id), "")
-
-
-def below(config: TenantConfig, department_id: str) -> frozenset[str]:
-    """The department and all that are below it."""
-    children: dict[str, list[str]] = {}
-    for department in config.all(Department).values():
-        children.setdefault(department.parent_id, []).append(department.id)
-    found: set[str] = set()
-    ahead = [department_id]
-    while ahead:
-        here = ahead.pop()
-        if here not in found:
-            found.add(here)
-            ahead += children.get(here, [])
-    return frozenset(found)

@@ -3,20 +3,10 @@
 Always: what somebody sees to is worked out of the configuration of now, so that a right that is taken away counts at once.
 """
 
-from dataclasses import dataclass
-
 from carillon_contracts.config import Queue
 from carillon_contracts.inherited import departments_from
+from carillon_contracts.rights import Asker
 from carillon_contracts.tenant_config import TenantConfig
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks; `department`: of a department's admin, `user_id`: of a person; empty: neither."""
-
-    whole_tenant: bool = False
-    department: str = ""
-    user_id: str = ""
 
 
 def queues_of(config: TenantConfig, asker: Asker) -> frozenset[str]:

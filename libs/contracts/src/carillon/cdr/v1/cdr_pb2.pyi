@@ -448,6 +448,7 @@ class ListRecordsRequest(_message.Message):
     PARTY_FIELD_NUMBER: _builtins.int
     RUNG_USER_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     page_token: _builtins.str
     status: Global___CallStatus.ValueType
@@ -457,7 +458,9 @@ class ListRecordsRequest(_message.Message):
     rung_user_id: _builtins.str
     """A phone of this user was rung."""
     user_id: _builtins.str
-    """This user called or was rung; as with `rung_user_id`, since the line was handed over last (ResetLine)."""
+    """This user called or was rung, or has the mailbox that it came to; as with `rung_user_id`, since the line was handed over last (ResetLine)."""
+    department_id: _builtins.str
+    """It was this department's, or one's that is below it now: of somebody who had part in it, or of a queue, group or mailbox that it came to."""
     @_builtins.property
     def after(self) -> _timestamp_pb2.Timestamp:
         """started_at >= after and < before."""
@@ -476,10 +479,11 @@ class ListRecordsRequest(_message.Message):
         party: _builtins.str = ...,
         rung_user_id: _builtins.str = ...,
         user_id: _builtins.str = ...,
+        department_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "direction", b"direction", "page_size", b"page_size", "page_token", b"page_token", "party", b"party", "rung_user_id", b"rung_user_id", "status", b"status", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "department_id", b"department_id", "direction", b"direction", "page_size", b"page_size", "page_token", b"page_token", "party", b"party", "rung_user_id", b"rung_user_id", "status", b"status", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

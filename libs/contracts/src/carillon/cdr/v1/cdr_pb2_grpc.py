@@ -60,7 +60,8 @@ class RecordServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ListRecords(self, request, context):
-        """ListRecords lists ended calls, newest first. All filters must hold together.
+        """ListRecords lists ended calls, newest first. All filters must hold together. A department's admin is given those of the department and of
+        those below it, as they were when the call was; a person those that they called, answered or were rung for, or that came to their mailbox.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,7 +74,7 @@ class RecordServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListCallEvents(self, request, context):
-        """ListCallEvents lists the events of one call as they lie in the ledger, by seq.
+        """ListCallEvents lists the events of one call as they lie in the ledger, by seq. A department's admin is given those of calls that have a record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,10 +32,12 @@ class RecordServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RecordServiceAsyncStub: ...
     ListRecords: _grpc.UnaryUnaryMultiCallable[_cdr_pb2.ListRecordsRequest, _cdr_pb2.ListRecordsResponse]
-    """ListRecords lists ended calls, newest first. All filters must hold together."""
+    """ListRecords lists ended calls, newest first. All filters must hold together. A department's admin is given those of the department and of
+    those below it, as they were when the call was; a person those that they called, answered or were rung for, or that came to their mailbox.
+    """
     GetRecord: _grpc.UnaryUnaryMultiCallable[_cdr_pb2.GetRecordRequest, _cdr_pb2.GetRecordResponse]
     ListCallEvents: _grpc.UnaryUnaryMultiCallable[_cdr_pb2.ListCallEventsRequest, _cdr_pb2.ListCallEventsResponse]
-    """ListCallEvents lists the events of one call as they lie in the ledger, by seq."""
+    """ListCallEvents lists the events of one call as they lie in the ledger, by seq. A department's admin is given those of calls that have a record."""
     StreamDecisions: _grpc.UnaryStreamMultiCallable[_cdr_pb2.StreamDecisionsRequest, _cdr_pb2.StreamDecisionsResponse]
     """StreamDecisions gives the decisions of ended calls, newest call first, some hundred calls a message."""
 
@@ -43,10 +45,12 @@ class RecordServiceStub:
 class RecordServiceAsyncStub(RecordServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListRecords: _aio.UnaryUnaryMultiCallable[_cdr_pb2.ListRecordsRequest, _cdr_pb2.ListRecordsResponse]  # type: ignore[assignment]
-    """ListRecords lists ended calls, newest first. All filters must hold together."""
+    """ListRecords lists ended calls, newest first. All filters must hold together. A department's admin is given those of the department and of
+    those below it, as they were when the call was; a person those that they called, answered or were rung for, or that came to their mailbox.
+    """
     GetRecord: _aio.UnaryUnaryMultiCallable[_cdr_pb2.GetRecordRequest, _cdr_pb2.GetRecordResponse]  # type: ignore[assignment]
     ListCallEvents: _aio.UnaryUnaryMultiCallable[_cdr_pb2.ListCallEventsRequest, _cdr_pb2.ListCallEventsResponse]  # type: ignore[assignment]
-    """ListCallEvents lists the events of one call as they lie in the ledger, by seq."""
+    """ListCallEvents lists the events of one call as they lie in the ledger, by seq. A department's admin is given those of calls that have a record."""
     StreamDecisions: _aio.UnaryStreamMultiCallable[_cdr_pb2.StreamDecisionsRequest, _cdr_pb2.StreamDecisionsResponse]  # type: ignore[assignment]
     """StreamDecisions gives the decisions of ended calls, newest call first, some hundred calls a message."""
 
@@ -57,7 +61,9 @@ class RecordServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cdr_pb2.ListRecordsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cdr_pb2.ListRecordsResponse, _abc.Awaitable[_cdr_pb2.ListRecordsResponse]]:
-        """ListRecords lists ended calls, newest first. All filters must hold together."""
+        """ListRecords lists ended calls, newest first. All filters must hold together. A department's admin is given those of the department and of
+        those below it, as they were when the call was; a person those that they called, answered or were rung for, or that came to their mailbox.
+        """
 
     @_abc_1.abstractmethod
     def GetRecord(
@@ -72,7 +78,7 @@ class RecordServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cdr_pb2.ListCallEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cdr_pb2.ListCallEventsResponse, _abc.Awaitable[_cdr_pb2.ListCallEventsResponse]]:
-        """ListCallEvents lists the events of one call as they lie in the ledger, by seq."""
+        """ListCallEvents lists the events of one call as they lie in the ledger, by seq. A department's admin is given those of calls that have a record."""
 
     @_abc_1.abstractmethod
     def StreamDecisions(

@@ -55,7 +55,8 @@ class RecordingServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ListRecordings(self, request, context):
-        """ListRecordings lists the tenant's recordings, newest first.
+        """ListRecordings lists the tenant's recordings, newest first. A department's admin is given those of the department's calls, a person those
+        in which they talked themselves, once the call has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -69,7 +70,7 @@ class RecordingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRecording(self, request, context):
-        """DeleteRecording deletes the audio for good; who did it is audited.
+        """DeleteRecording deletes the audio for good; who did it is audited. People delete none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,21 +32,25 @@ class RecordingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RecordingServiceAsyncStub: ...
     ListRecordings: _grpc.UnaryUnaryMultiCallable[_recording_pb2.ListRecordingsRequest, _recording_pb2.ListRecordingsResponse]
-    """ListRecordings lists the tenant's recordings, newest first."""
+    """ListRecordings lists the tenant's recordings, newest first. A department's admin is given those of the department's calls, a person those
+    in which they talked themselves, once the call has ended.
+    """
     FetchRecording: _grpc.UnaryStreamMultiCallable[_recording_pb2.FetchRecordingRequest, _recording_pb2.FetchRecordingResponse]
     """FetchRecording gives the audio: WAV, of a conference (label `format` `mp3`) MP3. NOT_FOUND when it was deleted, or is not in the object store yet."""
     DeleteRecording: _grpc.UnaryUnaryMultiCallable[_recording_pb2.DeleteRecordingRequest, _recording_pb2.DeleteRecordingResponse]
-    """DeleteRecording deletes the audio for good; who did it is audited."""
+    """DeleteRecording deletes the audio for good; who did it is audited. People delete none."""
 
 @_typing.type_check_only
 class RecordingServiceAsyncStub(RecordingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListRecordings: _aio.UnaryUnaryMultiCallable[_recording_pb2.ListRecordingsRequest, _recording_pb2.ListRecordingsResponse]  # type: ignore[assignment]
-    """ListRecordings lists the tenant's recordings, newest first."""
+    """ListRecordings lists the tenant's recordings, newest first. A department's admin is given those of the department's calls, a person those
+    in which they talked themselves, once the call has ended.
+    """
     FetchRecording: _aio.UnaryStreamMultiCallable[_recording_pb2.FetchRecordingRequest, _recording_pb2.FetchRecordingResponse]  # type: ignore[assignment]
     """FetchRecording gives the audio: WAV, of a conference (label `format` `mp3`) MP3. NOT_FOUND when it was deleted, or is not in the object store yet."""
     DeleteRecording: _aio.UnaryUnaryMultiCallable[_recording_pb2.DeleteRecordingRequest, _recording_pb2.DeleteRecordingResponse]  # type: ignore[assignment]
-    """DeleteRecording deletes the audio for good; who did it is audited."""
+    """DeleteRecording deletes the audio for good; who did it is audited. People delete none."""
 
 class RecordingServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -55,7 +59,9 @@ class RecordingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recording_pb2.ListRecordingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recording_pb2.ListRecordingsResponse, _abc.Awaitable[_recording_pb2.ListRecordingsResponse]]:
-        """ListRecordings lists the tenant's recordings, newest first."""
+        """ListRecordings lists the tenant's recordings, newest first. A department's admin is given those of the department's calls, a person those
+        in which they talked themselves, once the call has ended.
+        """
 
     @_abc_1.abstractmethod
     def FetchRecording(
@@ -71,6 +77,6 @@ class RecordingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recording_pb2.DeleteRecordingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recording_pb2.DeleteRecordingResponse, _abc.Awaitable[_recording_pb2.DeleteRecordingResponse]]:
-        """DeleteRecording deletes the audio for good; who did it is audited."""
+        """DeleteRecording deletes the audio for good; who did it is audited. People delete none."""
 
 def add_RecordingServiceServicer_to_server(servicer: RecordingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
