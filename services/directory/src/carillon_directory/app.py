@@ -90,7 +90,7 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         worker = await _erasing(settings, pool, erasures, relay, bus, tasks, stack)
         authentication = await _add_logins(settings, server, directory, log, pool, bus, tasks, stack, trail)
         lives = PlanLives(directory, _gate(settings, stack))
-        stack.callback(add_services(server, directory, ids, secrets, lives, resellers, authentication).close)
+        stack.callback(add_services(server, directory, ids, secrets, lives, sold, authentication, log).close)
         grpc_tenants.add_services(server, sold, authentication)
         media, cdr = (_link(target, settings, stack) for target in (settings.media, settings.cdr))
         grpc_lines.add_services(server, directory, media and RegistrationServiceStub(media), cdr and RecordServiceStub(cdr))

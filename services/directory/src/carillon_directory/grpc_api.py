@@ -21,10 +21,10 @@ from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.reseller_pb2_grpc import add_ResellerServiceServicer_to_server
 from carillon_contracts.config import RESOURCES, Contact, Extension, Number, NumberBlock, Plan, Resource, Schedule, Tenant, User
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.adapters.proto_mapping import to_document, to_message
 from carillon_directory.adapters.public_holidays import holidays_of
 from carillon_directory.adapters.secrets_in import SecretsIn
+from carillon_directory.adapters.tenant_log import PostgresTenantLog
 from carillon_directory.domain import lists
 from carillon_directory.domain.blocks import in_use
 from carillon_directory.domain.bounds import sees_account_code
@@ -51,8 +51,10 @@ from carillon_directory.grpc_common import (
 from carillon_directory.grpc_findings import WARNED, PlanChecks, saved_warnings
 from carillon_directory.grpc_history import HistoryServicer
 from carillon_directory.grpc_import import ImportServicer
+from carillon_directory.grpc_installation import InstallationBatch
 from carillon_directory.grpc_plans import PlanVerbs
 from carillon_directory.grpc_resellers import RESELLER_RIGHTS, ResellerServicer
+from carillon_directory.grpc_tenants import SELLERS, Sold
 from carillon_directory.grpc_verbs import Logins, Verb, Verbs
 from carillon_directory.handlers import Directory, Executed, Moment
 from carillon_directory.orders_ahead import OrdersAhead
@@ -293,16 +295,23 @@ class InternalContacts(ResourceServicer):
 
 
 def add_services(
-    server: GrpcServer, directory: Directory, ids: Ids, secrets: SecretsIn, lives: PlanLives, resellers: PostgresResellers, logins: Logins
+    server: GrpcServer,
+    directory: Directory,
+    ids: Ids,
+    secrets: SecretsIn,
+    lives: PlanLives,
+    sold: Sold,
+    logins: Logins,
+    log: PostgresTenantLog,
 ) -> OrdersAhead:
     """Put every service of the package on the server, with the roles that may call it; `RingGroupService` is in `ring_group.proto`.
 
     What is given back works beside them until it is closed."""
-    sellers = ResellerServicer(directory, resellers)
+    sellers = ResellerServicer(directory, sold.resellers)
     server.add(add_ResellerServiceServicer_to_server, sellers, f"{_PACKAGE}.ResellerService", RESELLER_RIGHTS)
     special: Sequence[tuple[str, Any, frozenset[str]]] = (
         ("HistoryService", HistoryServicer(directory), _ADMINS),
-        ("ImportService", ImportServicer(directory, ids, secrets, resellers), _ADMINS),
+        ("ImportService", ImportServicer(directory, ids, secrets, sold.resellers), _ADMINS),
     )
     verbs: dict[str, Mapping[str, Verb]] = {
         **Verbs(directory, ids, logins).by_kind,
@@ -320,7 +329,7 @@ def add_services(
         )
         for kind in generic
     }
-    batch = ("BatchService", BatchServicer(directory, servicers), _SCOPED)
+    batch = ("BatchService", BatchServicer(directory, servicers, InstallationBatch(sold, log)), _SCOPED)
     services = [*special, batch, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]
     # What happened to what a department's admin sees, they see.
     scoped = {"ListChanges"}
@@ -332,6 +341,7 @@ def add_services(
         add = getattr(import_module(f"{_PACKAGE}.{file}_pb2_grpc"), f"add_{name}Servicer_to_server")
         rights = {method.name: _SCOPED if method.name in scoped else roles for method in methods}
         rights |= {name: roles | {str(USER)} for name in rights.keys() & own}
+        rights |= dict.fromkeys(rights.keys() & {"ApplyInstallationBatch"}, SELLERS)
         server.add(add, servicer, f"{_PACKAGE}.{name}", rights)
     return ahead
 

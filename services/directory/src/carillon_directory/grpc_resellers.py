@@ -1,6 +1,6 @@
 """Resellers: for operators, and for resellers themselves what is below them. Always: what is not below a reseller is not there for it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -41,14 +41,14 @@ class ResellerServicer(ResellerServiceServicer):
         seen = seen_of(known)
         if request.id not in (known if seen is None else seen):
             raise NotFound(f"reseller {request.id!r}")
-        return pb.GetResellerResponse(reseller=_message(known[request.id]))
+        return pb.GetResellerResponse(reseller=reseller_message(known[request.id]))
 
     async def ListResellers(self, request: pb.ListResellersRequest, context: object) -> pb.ListResellersResponse:
         """A page by id, or in the order that is asked for."""
         known = await self._resellers.all(moment_of(request))
         seen = seen_of(known)
         page, token = paged(Reseller, (each for name, each in known.items() if seen is None or name in seen), request)
-        return pb.ListResellersResponse(resellers=[_message(each) for each in page], next_page_token=token)
+        return pb.ListResellersResponse(resellers=[reseller_message(each) for each in page], next_page_token=token)
 
     async def ListResellerChanges(self, request: pb.ListResellerChangesRequest, context: object) -> pb.ListResellerChangesResponse:
         """Newest first."""
@@ -62,48 +62,59 @@ class ResellerServicer(ResellerServiceServicer):
 
     async def CreateReseller(self, request: pb.CreateResellerRequest, context: object) -> pb.CreateResellerResponse:
         """A new one."""
-        document = to_document(required(request, Reseller.KIND))
-        made = await self._resellers.create(_by(request), lambda known: _checked(known, document))
-        return pb.CreateResellerResponse(reseller=_message(made))
+        wanted = parsed(to_document(required(request, Reseller.KIND)))
+        made = await self._resellers.create(by(request), lambda known: checked(known, wanted))
+        return pb.CreateResellerResponse(reseller=reseller_message(made))
 
     async def UpdateReseller(self, request: pb.UpdateResellerRequest, context: object) -> pb.UpdateResellerResponse:
         """The fields of the mask."""
         message = required(request, Reseller.KIND)
-        paths, document = paths_of(request, message), to_document(message)
+        paths = paths_of(request, message)
 
         def change(known: Resellers) -> Reseller:
-            return _checked(known, {**patched(dump(known[message.id]), document, paths), "id": message.id})
+            return checked(known, patch(known[message.id], message, paths))
 
-        return pb.UpdateResellerResponse(reseller=_message(await self._resellers.update(_by(request), message.id, message.etag, change)))
+        kept = await self._resellers.update(by(request), message.id, message.etag, change)
+        return pb.UpdateResellerResponse(reseller=reseller_message(kept))
 
     async def DeleteReseller(self, request: pb.DeleteResellerRequest, context: object) -> pb.DeleteResellerResponse:
         """Its API keys go with it."""
         async with self._resellers.selling():
             sold = [(each.tenant_id, each.tenant.reseller_id) async for each in tenants_of(self._directory)]
-            tenants = [f"tenant/{name}" for name, seller in sold if seller == request.id]
-
-            def check(known: Resellers) -> None:
-                holders = [*(f"reseller/{each.id}" for each in known.values() if each.parent_reseller_id == request.id), *tenants]
-                if holders:
-                    raise FailedPrecondition([("REFERENCE", holder, f"is below reseller {request.id!r}") for holder in holders])
-
-            await self._resellers.delete(_by(request), request.id, request.etag, check)
+            await self._resellers.delete(by(request), request.id, request.etag, lambda known: check_free(known, sold, request.id))
         return pb.DeleteResellerResponse()
 
 
-def _checked(known: Resellers, document: Mapping[str, Any]) -> Reseller:
-    """Raises `InvalidArgument` with every field that is wrong."""
+def parsed(document: Mapping[str, Any]) -> Reseller:
+    """By itself. Raises `InvalidArgument` with every field that is wrong."""
     try:
-        reseller = Reseller.model_validate({name: value for name, value in document.items() if name != "etag"})
+        return Reseller.model_validate({name: value for name, value in document.items() if name != "etag"})
     except ValidationError as error:
         found = InvalidArgument.of(error).violations
         raise InvalidArgument({f"reseller.{field}": reason for field, reason in found.items()}) from error
+
+
+def patch(current: Reseller, message: pb.Reseller, paths: tuple[str, ...]) -> Reseller:
+    """With what the message says in its paths. Raises `InvalidArgument`."""
+    return parsed({**patched(dump(current), to_document(message), paths), "id": current.id})
+
+
+def checked(known: Resellers, reseller: Reseller) -> Reseller:
+    """Among the others. Raises `InvalidArgument`."""
     if wrong := tree.wrong(known, reseller):
         raise InvalidArgument(wrong)
     return reseller
 
 
-def _message(reseller: Reseller) -> pb.Reseller:
+def check_free(known: Resellers, sold: Iterable[tuple[str, str]], reseller_id: str) -> None:
+    """That nobody is below one that goes; `sold`: tenants and who sells to them. Raises `FailedPrecondition`."""
+    holders = [f"reseller/{each.id}" for each in known.values() if each.parent_reseller_id == reseller_id]
+    holders += [f"tenant/{name}" for name, seller in sold if seller == reseller_id]
+    if holders:
+        raise FailedPrecondition([("REFERENCE", holder, f"is below reseller {reseller_id!r}") for holder in holders])
+
+
+def reseller_message(reseller: Reseller) -> pb.Reseller:
     return to_message(dump(reseller), pb.Reseller)
 
 
@@ -116,7 +127,7 @@ def _change(each: tree.Changed) -> pb.ResellerChange:
     return message
 
 
-def _by(request: Any) -> By:
+def by(request: Any) -> By:
     """Who asks, and why. Raises `InvalidArgument`."""
     if reason := text_error(request.reason):
         raise InvalidArgument({"reason": reason})

@@ -3,8 +3,9 @@
 Always: a tenant that is not the caller's to see is not there for them, and nobody brings one to somebody whom they do not see.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from contextlib import nullcontext
+from datetime import datetime
 from typing import Any
 
 from carillon.directory.v1 import directory_pb2 as pb
@@ -25,6 +26,7 @@ from carillon_directory.grpc_common import (
     execute,
     moment_of,
     or_raise,
+    page_of,
     paged,
     paths_of,
     position_of,
@@ -34,27 +36,30 @@ from carillon_directory.grpc_common import (
     tenant_message,
     tenants_of,
 )
+from carillon_directory.grpc_history import change_message
 from carillon_directory.handlers import Directory, Moment
+from carillon_directory.ports import Recorded
 from carillon_kit import pages
 from carillon_kit.auth import ADMIN, OPERATOR, RESELLER
 from carillon_kit.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from carillon_kit.grpc_server import GrpcServer, current_principal
 
 _PACKAGE = "carillon.directory.v1"
-_SELLERS = frozenset({str(OPERATOR), str(RESELLER)})
-_ALL = _SELLERS | {str(ADMIN)}
+SELLERS = frozenset({str(OPERATOR), str(RESELLER)})
+_ALL = SELLERS | {str(ADMIN)}
 TENANT_RIGHTS: Mapping[str, frozenset[str]] = {
     "GetTenant": _ALL,
-    "ListTenants": _SELLERS,
-    "CreateTenant": _SELLERS,
+    "ListTenants": SELLERS,
+    "ListTenantChanges": _ALL,
+    "CreateTenant": SELLERS,
     "UpdateTenant": _ALL,
-    "DeleteTenant": _SELLERS,
+    "DeleteTenant": SELLERS,
     "EnterTenant": frozenset({str(RESELLER)}),
 }
 SUBSCRIPTION_RIGHTS: Mapping[str, frozenset[str]] = {
     "GetSubscription": _ALL,
-    "ListSubscriptions": _SELLERS,
-    "UpdateSubscription": _SELLERS,
+    "ListSubscriptions": SELLERS,
+    "UpdateSubscription": SELLERS,
 }
 
 
@@ -66,8 +71,8 @@ class Sold:
         self.resellers = resellers
 
     async def get(self, tenant_id: str, moment: Moment = None) -> TenantConfig:
-        """Who sells to it now decides, also of its past. Raises `NotFound`."""
-        await self.check_seen(tenant_id, await self.resellers.all())
+        """Who sells to it now, or did last, decides, also of its past. Raises `NotFound`."""
+        await self.check_seen(tenant_id, await self.resellers.all(), gone=moment is not None)
         config = or_raise(await self.directory.read(tenant_id, moment))
         if not reach_of(config).covers(config.tenant):
             raise NotFound(f"tenant {tenant_id!r}")
@@ -95,24 +100,42 @@ class Sold:
         for name in await self.directory.tenants():
             if name <= after:
                 continue
-            config = await self.directory.read(name)
-            if isinstance(config, TenantConfig) and (seen is None or config.tenant.reseller_id in seen):
-                then = config if moment is None else await self.directory.read(name, moment)
+            now = await self.directory.read(name)
+            seller = await self._seller(name, now, gone=moment is not None)
+            if seller is not None and (seen is None or seller in seen):
+                then = now if moment is None else await self.directory.read(name, moment)
                 found |= {name: then} if isinstance(then, TenantConfig) else {}
             if plain and len(found) > pages.page_size(request.page_size):
                 break
         page, token = paged(Tenant, (config.tenant for config in found.values()), request)
         return [found[each.id] for each in page], token
 
-    async def check_seen(self, tenant_id: str, known: Resellers) -> str:
-        """Who sells to the tenant. Raises `NotFound` unless the caller sees it."""
+    async def changes(self, request: pb.ListTenantChangesRequest) -> tuple[Sequence[Recorded], str]:
+        """A page of what happened to a tenant itself, newest first, and the token of the next. Raises `NotFound`."""
+        await self.check_seen(request.id, await self.resellers.all(), gone=True)
+        config = await self.directory.read(request.id)
+        if isinstance(config, TenantConfig) and not reach_of(config).covers(config.tenant):
+            raise NotFound(f"tenant {request.id!r}")
+        before, size = position_of(request.page_token, {"before": int}).get("before"), pages.page_size(request.page_size)
+        page, more = page_of(or_raise(await self.directory.history(request.id, before, size + 1, Tenant.KIND)), size)
+        return page, pages.encode_token({"before": page[-1].version}) if more else ""
+
+    async def check_seen(self, tenant_id: str, known: Resellers, *, gone: bool = False) -> str:
+        """Who sells to the tenant, or (`gone`: one that is no more will do) did last. Raises `NotFound` unless the caller sees it."""
         own, seen = current_principal().tenant, seen_of(known)
         if own is not None and own != tenant_id:
             raise NotFound(f"tenant {tenant_id!r}")
-        seller = or_raise(await self.directory.read(tenant_id)).tenant.reseller_id
-        if own is None and seen is not None and seller not in seen:
+        seller = await self._seller(tenant_id, await self.directory.read(tenant_id), gone=gone)
+        if seller is None or (own is None and seen is not None and seller not in seen):
             raise NotFound(f"tenant {tenant_id!r}")
         return seller
+
+    async def _seller(self, tenant_id: str, now: TenantConfig | Refused, *, gone: bool) -> str | None:
+        """Who sells to the tenant, or did last; None: there is none."""
+        if isinstance(now, TenantConfig):
+            return now.tenant.reseller_id
+        past = await self.directory.history(tenant_id, None, 1, Tenant.KIND) if gone else ()
+        return None if isinstance(past, Refused) or not past else str((past[0].change.before or {}).get("reseller_id", ""))
 
     async def check_seller(self, reseller_id: str, before: str) -> None:
         """Whether a tenant may become the reseller's. Raises `InvalidArgument`, `FailedPrecondition`."""
@@ -120,8 +143,7 @@ class Sold:
             return  # Refused by the decision, which says that it is not an admin's to change.
         known = await self.resellers.all()
         seen = seen_of(known)
-        if reseller_id not in (known if seen is None else seen) and (reseller_id or seen is not None):
-            raise InvalidArgument({"tenant.reseller_id": f"no reseller {reseller_id!r}"})
+        check_known(reseller_id, known if seen is None else seen, seen is None)
         if reseller_id and reseller_id != before:
             sold_by = [each.tenant.reseller_id async for each in tenants_of(self.directory)]
             if reason := tree.full(known, reseller_id, sold_by):
@@ -131,26 +153,15 @@ class Sold:
         """Whether a tenant of the id may begin: the past of one that was deleted is for operators and for who sees its last seller.
 
         Raises `AlreadyExists`."""
-        seen = seen_of(await self.resellers.all())
-        past = await self.directory.history(tenant_id, None, 1, Tenant.KIND)
-        if seen is None or isinstance(past, Refused) or not past or past[0].change.after is not None:
+        seen, now = seen_of(await self.resellers.all()), await self.directory.read(tenant_id)
+        if seen is None or isinstance(now, TenantConfig):
             return
-        if (past[0].change.before or {}).get("reseller_id", "") not in seen:
+        if (seller := await self._seller(tenant_id, now, gone=True)) is not None and seller not in seen:
             raise AlreadyExists(f"tenant {tenant_id!r}")
 
     async def update(self, request: Any, message: Any, paths: tuple[str, ...]) -> TenantConfig:
         """Fields of a tenant become what the message, which has them by the same names, says."""
-        command = UpdateResource(
-            actor=current_principal().subject,
-            bounds=bounds_of(current_principal()),
-            reason=request.reason,
-            kind=Tenant.KIND,
-            resource_id=message.id,
-            document=to_document(message),
-            paths=paths,
-            etag=message.etag,
-        )
-        return (await execute(self.directory, message.id, command)).config
+        return (await execute(self.directory, message.id, update_of(message, paths, request.reason))).config
 
 
 class TenantServicer(TenantServiceServicer):
@@ -166,19 +177,16 @@ class TenantServicer(TenantServiceServicer):
 
     async def ListTenants(self, request: pb.ListTenantsRequest, context: object) -> pb.ListTenantsResponse:
         """A page by id, or in the order that is asked for."""
-        page, token = await self._sold.page(request)
+        page, token = await self._sold.page(request, _time_of(request))
         return pb.ListTenantsResponse(tenants=map(tenant_message, page), next_page_token=token)
 
     async def CreateTenant(self, request: pb.CreateTenantRequest, context: object) -> pb.CreateTenantResponse:
         """A new company, empty; a reseller's own unless it names one below."""
-        tenant = required(request, Tenant.KIND)
-        if not tenant.reseller_id and RESELLER in current_principal().roles:
-            tenant.reseller_id = current_principal().reseller
+        tenant = new_tenant(request)
         async with self._sold.resellers.selling():
             await self._sold.check_seller(tenant.reseller_id, "")
             await self._sold.check_past(tenant.id)
-            command = CreateResource(actor=current_principal().subject, kind=Tenant.KIND, document=to_document(tenant))
-            executed = await execute(self._sold.directory, tenant.id, command)
+            executed = await execute(self._sold.directory, tenant.id, creation_of(tenant, request.reason))
         return pb.CreateTenantResponse(tenant=tenant_message(executed.config))
 
     async def UpdateTenant(self, request: pb.UpdateTenantRequest, context: object) -> pb.UpdateTenantResponse:
@@ -197,10 +205,13 @@ class TenantServicer(TenantServiceServicer):
     async def DeleteTenant(self, request: pb.DeleteTenantRequest, context: object) -> pb.DeleteTenantResponse:
         """An empty one; its keys and logins go with it."""
         await self._sold.check_seen(request.id, await self._sold.resellers.all())
-        actor = current_principal().subject
-        command = DeleteResource(actor=actor, reason=request.reason, kind=Tenant.KIND, resource_id=request.id, etag=request.etag)
-        await execute(self._sold.directory, request.id, command)
+        await execute(self._sold.directory, request.id, deletion_of(request, request.reason))
         return pb.DeleteTenantResponse()
+
+    async def ListTenantChanges(self, request: pb.ListTenantChangesRequest, context: object) -> pb.ListTenantChangesResponse:
+        """Newest first."""
+        page, token = await self._sold.changes(request)
+        return pb.ListTenantChangesResponse(changes=map(change_message, page), next_page_token=token)
 
     async def EnterTenant(self, request: pb.EnterTenantRequest, context: object) -> pb.EnterTenantResponse:
         """A token for what admins do, in the reseller's name."""
@@ -223,10 +234,7 @@ class SubscriptionServicer(SubscriptionServiceServicer):
 
     async def ListSubscriptions(self, request: pb.ListSubscriptionsRequest, context: object) -> pb.ListSubscriptionsResponse:
         """A page by id, or in the order that is asked for."""
-        moment = moment_of(request)
-        if isinstance(moment, int):
-            raise InvalidArgument({"as_of.config_seq": "counts within one tenant; give a time"})
-        page, token = await self._sold.page(request, moment)
+        page, token = await self._sold.page(request, _time_of(request))
         return pb.ListSubscriptionsResponse(tenant_subscriptions=map(_subscription, page), next_page_token=token)
 
     async def UpdateSubscription(self, request: pb.UpdateSubscriptionRequest, context: object) -> pb.UpdateSubscriptionResponse:
@@ -242,6 +250,51 @@ def add_services(server: GrpcServer, sold: Sold, authentication: Authentication)
     tenants, subscriptions = TenantServicer(sold, authentication), SubscriptionServicer(sold)
     server.add(add_TenantServiceServicer_to_server, tenants, f"{_PACKAGE}.TenantService", TENANT_RIGHTS)
     server.add(add_SubscriptionServiceServicer_to_server, subscriptions, f"{_PACKAGE}.SubscriptionService", SUBSCRIPTION_RIGHTS)
+
+
+def new_tenant(request: pb.CreateTenantRequest) -> pb.Tenant:
+    """What a request makes; a reseller's own unless it names one below. Raises `InvalidArgument`."""
+    tenant: pb.Tenant = required(request, Tenant.KIND)
+    if not tenant.reseller_id and RESELLER in current_principal().roles:
+        tenant.reseller_id = current_principal().reseller
+    return tenant
+
+
+def creation_of(tenant: pb.Tenant, reason: str) -> CreateResource:
+    """The command that makes it."""
+    return CreateResource(actor=current_principal().subject, reason=reason, kind=Tenant.KIND, document=to_document(tenant))
+
+
+def update_of(message: Any, paths: tuple[str, ...], reason: str) -> UpdateResource:
+    """The command that lets fields of a tenant become what the message, which has them by the same names, says."""
+    return UpdateResource(
+        actor=current_principal().subject,
+        bounds=bounds_of(current_principal()),
+        reason=reason,
+        kind=Tenant.KIND,
+        resource_id=message.id,
+        document=to_document(message),
+        paths=paths,
+        etag=message.etag,
+    )
+
+
+def deletion_of(request: pb.DeleteTenantRequest, reason: str) -> DeleteResource:
+    """The command that takes it out."""
+    return DeleteResource(actor=current_principal().subject, reason=reason, kind=Tenant.KIND, resource_id=request.id, etag=request.etag)
+
+
+def check_known(reseller_id: str, among: Container[str], or_none: bool) -> None:
+    """Whether a tenant may be sold by the reseller; `or_none`: or by the operator. Raises `InvalidArgument`."""
+    if reseller_id not in among and (reseller_id or not or_none):
+        raise InvalidArgument({"tenant.reseller_id": f"no reseller {reseller_id!r}"})
+
+
+def _time_of(request: Any) -> datetime | None:
+    moment = moment_of(request)
+    if isinstance(moment, int):
+        raise InvalidArgument({"as_of.config_seq": "counts within one tenant; give a time"})
+    return moment
 
 
 def _subscription(config: TenantConfig) -> pb.TenantSubscription:

@@ -8,8 +8,8 @@ kept in memory by tenant and brought up to date by version, so a change made by 
 import asyncio
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 
 from carillon_contracts.config import RESOURCES, ConfigChanged, Resource, Tenant, User
 from carillon_contracts.tenant_config import Folding, TenantConfig
+from carillon_directory.domain.claims import Claim, claim_changes
 from carillon_directory.domain.commands import ApplyCompany, Batch, Command, ErasePerson, PutBack
 from carillon_directory.domain.conclude import State
 from carillon_directory.domain.decide import decide, wanted_claims
@@ -25,7 +26,7 @@ from carillon_directory.domain.erasing.decide import ERASURE, Erasing, erase
 from carillon_directory.domain.index import Index, Pair
 from carillon_directory.domain.outcomes import Accepted, Invalid, Missing, Refused, Violation
 from carillon_directory.domain.texts import text_error
-from carillon_directory.ports import ErasureLog, Outrun, Recorded, TenantLog
+from carillon_directory.ports import Appends, ErasureLog, Outrun, Recorded, TenantLog
 from carillon_kit.clock import Clock, SystemClock
 from carillon_kit.heap import growing
 
@@ -243,15 +244,41 @@ class Directory:
             decision = await asyncio.to_thread(deciding) if isinstance(command, ApplyCompany | Batch | PutBack) else deciding()
             if not isinstance(decision, Accepted):
                 return decision
-            if dry_run or not decision.changes:
-                return Executed(config, decision.changes, decision.passwords, decision.remarks, decision.after)
             try:
-                await self._log.append(tenant_id, config.seq, decision.changes)
+                if decision.changes and not dry_run:
+                    await self._log.append(tenant_id, config.seq, decision.changes)
             except Outrun:
                 continue
-            after = self._states.advance_to(decision)
-            return Executed(after, decision.changes, decision.passwords, decision.remarks, after)
+            return self._executed(config, decision, dry_run=dry_run)
         raise TooBusy(f"tenant {tenant_id!r} is being changed by others all the time; try again")
+
+    async def execute_together(
+        self, commands: Mapping[str, Command], append: Callable[[Appends], Awaitable[None]], *, dry_run: bool = False
+    ) -> Mapping[str, Executed] | tuple[str, Refused]:
+        """Decide a command for each of several tenants, in order, and store all of it by `append`, or nothing: with the tenant whose
+        command is refused. A claim that one releases another may take after it. Raises what `append` raises."""
+        async with AsyncExitStack() as writing:
+            for tenant_id in sorted(commands):
+                await writing.enter_async_context(self._writing.setdefault(tenant_id, asyncio.Lock()))
+            decided: dict[str, tuple[TenantConfig, Accepted]] = {}
+            held: set[Claim] = set()
+            free: set[Claim] = set()
+            for tenant_id, command in commands.items():
+                config, wanted = await self._states.current(tenant_id), wanted_claims(command)
+                taken = (await self._log.taken_elsewhere(tenant_id, wanted) - free) | (wanted & held)
+                decision = decide(config, command, taken, await self._states.index(config), self._clock.now().date())
+                if not isinstance(decision, Accepted):
+                    return tenant_id, decision
+                decided[tenant_id] = config, decision
+                moved = claim_changes(decision.changes)
+                held, free = held - moved.released | moved.taken, free - moved.taken | moved.released
+            if not dry_run:
+                await append({name: (config.seq, decision.changes) for name, (config, decision) in decided.items() if decision.changes})
+            return {name: self._executed(config, decision, dry_run=dry_run) for name, (config, decision) in decided.items()}
+
+    def _executed(self, config: TenantConfig, decision: Accepted, *, dry_run: bool) -> Executed:
+        after = config if dry_run or not decision.changes else self._states.advance_to(decision)
+        return Executed(after, decision.changes, decision.passwords, decision.remarks, decision.after)
 
     async def erase(self, tenant_id: str, command: ErasePerson, log: ErasureLog, *, dry_run: bool = False) -> Erased | Refused:
         """The first step of an erasure: the changes; raises `TooBusy` as `execute`."""

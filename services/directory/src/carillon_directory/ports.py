@@ -28,6 +28,10 @@ class Recorded:
     change: ConfigChanged
 
 
+#: By tenant the version that it has, and what is stored after it.
+Appends = Mapping[str, tuple[int, Sequence[ConfigChanged]]]
+
+
 class TenantLog(Protocol):
     """Every tenant's changes, versions gap-free from 1."""
 

@@ -1,7 +1,7 @@
 """Resellers in Postgres with what happened to them; who writes one writes under a lock, because a change is checked among all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,9 @@ import asyncpg
 import orjson
 
 from carillon_contracts.config import Reseller
+from carillon_directory.adapters.tenant_log import PostgresTenantLog
 from carillon_directory.domain.resellers import Changed, folded
+from carillon_directory.ports import Appends, Outrun
 from carillon_kit.errors import Aborted, AlreadyExists, NotFound
 
 Resellers = dict[str, Reseller]
@@ -25,6 +27,8 @@ where ($1::bigint is null or seq <= $1) and ($2::timestamptz is null or at <= $2
 Change = Callable[[Resellers], Reseller]
 #: Who, and why.
 By = tuple[str, str]
+#: A reseller before and after.
+Move = tuple[Reseller | None, Reseller | None]
 
 
 class PostgresResellers:
@@ -68,18 +72,39 @@ class PostgresResellers:
         """Keep it in place of the one there. Raises `NotFound`, `Aborted`."""
         async with self._pool.acquire() as connection, connection.transaction():
             known = await _locked(connection)
-            _expect(known, reseller_id, etag)
+            expect(known, reseller_id, etag)
             return await _put(connection, by, known[reseller_id], change(known))
 
     async def delete(self, by: By, reseller_id: str, etag: str, check: Callable[[Resellers], None]) -> None:
         """Raises `NotFound`, `Aborted`, and what `check` raises."""
         async with self._pool.acquire() as connection, connection.transaction():
             known = await _locked(connection)
-            _expect(known, reseller_id, etag)
+            expect(known, reseller_id, etag)
             check(known)
-            await connection.execute("delete from api_key where tenant = '' and reseller = $1", reseller_id)
-            await connection.execute("delete from reseller where id = $1", reseller_id)
-            await connection.execute(_TOLD, *by, reseller_id, _whole(known[reseller_id]), None)
+            await _delete(connection, by, known[reseller_id])
+
+    async def apply(self, by: By, known: Resellers, moves: Sequence[Move], log: PostgresTenantLog, appends: Appends) -> Resellers:
+        """Changes of several resellers, from what is `known` of all, and of several tenants, in one transaction.
+
+        Those that are kept, with their new etags. Raises `Outrun`.
+        """
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await log.lock(appends, connection)
+                if moves and await _locked(connection) != known:
+                    raise Outrun("resellers were changed meanwhile")
+                kept: Resellers = {}
+                for before, after in moves:
+                    if after is not None:
+                        kept[after.id] = await _put(connection, by, before, after)
+                    elif before is not None:
+                        await _delete(connection, by, before)
+                for tenant_id, (expected, changes) in appends.items():
+                    async with log.appending(connection, tenant_id, expected, changes):
+                        pass
+                return kept
+        except asyncpg.DeadlockDetectedError as deadlock:
+            raise Outrun("others change the same") from deadlock
 
 
 async def _put(connection: Any, by: By, before: Reseller | None, reseller: Reseller) -> Reseller:
@@ -87,6 +112,12 @@ async def _put(connection: Any, by: By, before: Reseller | None, reseller: Resel
     kept = reseller.model_copy(update={"etag": str(etag)})
     await connection.execute(_TOLD, *by, reseller.id, _whole(before), _whole(kept))
     return kept
+
+
+async def _delete(connection: Any, by: By, reseller: Reseller) -> None:
+    await connection.execute("delete from api_key where tenant = '' and reseller = $1", reseller.id)
+    await connection.execute("delete from reseller where id = $1", reseller.id)
+    await connection.execute(_TOLD, *by, reseller.id, _whole(reseller), None)
 
 
 async def _locked(connection: Any) -> Resellers:
@@ -113,7 +144,8 @@ def _whole(reseller: Reseller | None) -> dict[str, Any] | None:
     return None if reseller is None else reseller.model_dump(mode="json", exclude_none=True)
 
 
-def _expect(known: Resellers, reseller_id: str, etag: str) -> None:
+def expect(known: Resellers, reseller_id: str, etag: str) -> None:
+    """Raises `NotFound`, `Aborted`."""
     if reseller_id not in known:
         raise NotFound(f"reseller {reseller_id!r}")
     if etag and etag != known[reseller_id].etag:

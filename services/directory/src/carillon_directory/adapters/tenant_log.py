@@ -1,7 +1,7 @@
 """`TenantLog` on Postgres: the kit's event store for the changes, the table `claim` for what may stand once."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -98,6 +98,11 @@ class PostgresTenantLog:
         """As the protocol."""
         async with self._pool.acquire() as connection, self.appending(connection, tenant_id, expected, changes):
             pass
+
+    async def lock(self, tenant_ids: Iterable[str], connection: Any) -> None:
+        """Nobody else appends to them until the transaction of `connection` ends, which has not written yet."""
+        for tenant_id in sorted(tenant_ids):
+            await self._store.lock(stream_of(tenant_id), connection)
 
     @asynccontextmanager
     async def appending(self, connection: Any, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> AsyncIterator[None]:

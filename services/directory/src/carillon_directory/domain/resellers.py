@@ -1,6 +1,6 @@
 """The tree of resellers: who is below whom, and what is wrong with one among the others."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -36,14 +36,14 @@ def wrong(resellers: Mapping[str, Reseller], reseller: Reseller) -> dict[str, st
     return {}
 
 
-def full(resellers: Mapping[str, Reseller], reseller_id: str, sold_by: list[str]) -> str:
-    """Why one more tenant of the reseller is too many; `sold_by`: the reseller of each tenant that there is. Empty: it is not."""
+def full(resellers: Mapping[str, Reseller], reseller_id: str, sold_by: Sequence[str], more: int = 1) -> str:
+    """Why so many more tenants of the reseller are too many; `sold_by`: the reseller of each tenant that there is. Empty: they are not."""
     for each in above(resellers, reseller_id):
         if each.max_tenants is not None:
             whose = below(resellers, each.id)
             has = sum(seller in whose for seller in sold_by)
-            if has >= each.max_tenants:
-                return f"reseller {each.id!r} may have {each.max_tenants} tenants and has {has}"
+            if has + more > each.max_tenants:
+                return f"reseller {each.id!r} may have {each.max_tenants} tenants and {'has' if more else 'would have'} {has}"
     return ""
 
 

@@ -27,7 +27,7 @@ from carillon.directory.v1 import plan_pb2 as carillon_dot_directory_dot_v1_dot_
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/directory/v1/batch.proto\x12\x15\x63\x61rillon.directory.v1\x1a*carillon/directory/v1/applied_change.proto\x1a carillon/directory/v1/plan.proto\x1a\x19google/protobuf/any.proto\"\\\n\x11\x41pplyBatchRequest\x12&\n\x08requests\x18\x01 \x03(\x0b\x32\x14.google.protobuf.Any\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xc4\x01\n\x12\x41pplyBatchResponse\x12\'\n\tresponses\x18\x01 \x03(\x0b\x32\x14.google.protobuf.Any\x12\x35\n\x07\x63hanges\x18\x02 \x03(\x0b\x32$.carillon.directory.v1.AppliedChange\x12\x12\n\nconfig_seq\x18\x03 \x01(\x03\x12:\n\x08warnings\x18\x04 \x03(\x0b\x32(.carillon.directory.v1.SavedPlanFindings2q\n\x0c\x42\x61tchService\x12\x61\n\nApplyBatch\x12(.carillon.directory.v1.ApplyBatchRequest\x1a).carillon.directory.v1.ApplyBatchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/directory/v1/batch.proto\x12\x15\x63\x61rillon.directory.v1\x1a*carillon/directory/v1/applied_change.proto\x1a carillon/directory/v1/plan.proto\x1a\x19google/protobuf/any.proto\"\\\n\x11\x41pplyBatchRequest\x12&\n\x08requests\x18\x01 \x03(\x0b\x32\x14.google.protobuf.Any\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xc4\x01\n\x12\x41pplyBatchResponse\x12\'\n\tresponses\x18\x01 \x03(\x0b\x32\x14.google.protobuf.Any\x12\x35\n\x07\x63hanges\x18\x02 \x03(\x0b\x32$.carillon.directory.v1.AppliedChange\x12\x12\n\nconfig_seq\x18\x03 \x01(\x03\x12:\n\x08warnings\x18\x04 \x03(\x0b\x32(.carillon.directory.v1.SavedPlanFindings\"h\n\x1d\x41pplyInstallationBatchRequest\x12&\n\x08requests\x18\x01 \x03(\x0b\x32\x14.google.protobuf.Any\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x80\x01\n\x1e\x41pplyInstallationBatchResponse\x12\'\n\tresponses\x18\x01 \x03(\x0b\x32\x14.google.protobuf.Any\x12\x35\n\x07\x63hanges\x18\x02 \x03(\x0b\x32$.carillon.directory.v1.AppliedChange2\xf9\x01\n\x0c\x42\x61tchService\x12\x61\n\nApplyBatch\x12(.carillon.directory.v1.ApplyBatchRequest\x1a).carillon.directory.v1.ApplyBatchResponse\x12\x85\x01\n\x16\x41pplyInstallationBatch\x12\x34.carillon.directory.v1.ApplyInstallationBatchRequest\x1a\x35.carillon.directory.v1.ApplyInstallationBatchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPLYBATCHREQUEST']._serialized_end=257
   _globals['_APPLYBATCHRESPONSE']._serialized_start=260
   _globals['_APPLYBATCHRESPONSE']._serialized_end=456
-  _globals['_BATCHSERVICE']._serialized_start=458
-  _globals['_BATCHSERVICE']._serialized_end=571
+  _globals['_APPLYINSTALLATIONBATCHREQUEST']._serialized_start=458
+  _globals['_APPLYINSTALLATIONBATCHREQUEST']._serialized_end=562
+  _globals['_APPLYINSTALLATIONBATCHRESPONSE']._serialized_start=565
+  _globals['_APPLYINSTALLATIONBATCHRESPONSE']._serialized_end=693
+  _globals['_BATCHSERVICE']._serialized_start=696
+  _globals['_BATCHSERVICE']._serialized_end=945
 # @@protoc_insertion_point(module_scope)

@@ -89,3 +89,61 @@ class ApplyBatchResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApplyBatchResponse: _TypeAlias = ApplyBatchResponse  # noqa: Y015
+
+@_typing.final
+class ApplyInstallationBatchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    dry_run: _builtins.bool
+    """List what would change, or the first refusal; change nothing."""
+    reason: _builtins.str
+    """Why, kept in the histories."""
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[_any_pb2.Any]:
+        """1 to 100 of CreateResellerRequest, UpdateResellerRequest, DeleteResellerRequest, CreateTenantRequest, UpdateTenantRequest and
+        DeleteTenantRequest, each reseller and tenant once. A reason of their own is not taken.
+        """
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[_any_pb2.Any] | None = ...,
+        dry_run: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "reason", b"reason", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyInstallationBatchRequest: _TypeAlias = ApplyInstallationBatchRequest  # noqa: Y015
+
+@_typing.final
+class ApplyInstallationBatchResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSES_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def responses(self) -> _containers.RepeatedCompositeFieldContainer[_any_pb2.Any]:
+        """The answers of the kinds' own services, in the order of the requests; none in a dry run."""
+
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_applied_change_pb2.AppliedChange]: ...
+    def __init__(
+        self,
+        *,
+        responses: _abc.Iterable[_any_pb2.Any] | None = ...,
+        changes: _abc.Iterable[_applied_change_pb2.AppliedChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "responses", b"responses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyInstallationBatchResponse: _TypeAlias = ApplyInstallationBatchResponse  # noqa: Y015

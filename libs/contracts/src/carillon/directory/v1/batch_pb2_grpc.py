@@ -39,6 +39,11 @@ class BatchServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_batch__pb2.ApplyBatchRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_batch__pb2.ApplyBatchResponse.FromString,
                 _registered_method=True)
+        self.ApplyInstallationBatch = channel.unary_unary(
+                '/carillon.directory.v1.BatchService/ApplyInstallationBatch',
+                request_serializer=carillon_dot_directory_dot_v1_dot_batch__pb2.ApplyInstallationBatchRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_batch__pb2.ApplyInstallationBatchResponse.FromString,
+                _registered_method=True)
 
 
 class BatchServiceServicer:
@@ -52,6 +57,13 @@ class BatchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ApplyInstallationBatch(self, request, context):
+        """ApplyInstallationBatch does the same with resellers, for operators, and with tenants themselves, also for resellers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BatchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -59,6 +71,11 @@ def add_BatchServiceServicer_to_server(servicer, server):
                     servicer.ApplyBatch,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_batch__pb2.ApplyBatchRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_batch__pb2.ApplyBatchResponse.SerializeToString,
+            ),
+            'ApplyInstallationBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyInstallationBatch,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_batch__pb2.ApplyInstallationBatchRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_batch__pb2.ApplyInstallationBatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -88,6 +105,33 @@ class BatchService:
             '/carillon.directory.v1.BatchService/ApplyBatch',
             carillon_dot_directory_dot_v1_dot_batch__pb2.ApplyBatchRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_batch__pb2.ApplyBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyInstallationBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.BatchService/ApplyInstallationBatch',
+            carillon_dot_directory_dot_v1_dot_batch__pb2.ApplyInstallationBatchRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_batch__pb2.ApplyInstallationBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class BatchServiceStub:
     """ApplyBatch creates, updates and deletes resources of any kinds, all of them or none, in the order given; they may refer to one
     another in any order. Fields of errors begin with the item: requests[3].user.last_name. (AIP-233 to AIP-235, for several kinds at once.)
     """
+    ApplyInstallationBatch: _grpc.UnaryUnaryMultiCallable[_batch_pb2.ApplyInstallationBatchRequest, _batch_pb2.ApplyInstallationBatchResponse]
+    """ApplyInstallationBatch does the same with resellers, for operators, and with tenants themselves, also for resellers."""
 
 @_typing.type_check_only
 class BatchServiceAsyncStub(BatchServiceStub):
@@ -43,6 +45,8 @@ class BatchServiceAsyncStub(BatchServiceStub):
     """ApplyBatch creates, updates and deletes resources of any kinds, all of them or none, in the order given; they may refer to one
     another in any order. Fields of errors begin with the item: requests[3].user.last_name. (AIP-233 to AIP-235, for several kinds at once.)
     """
+    ApplyInstallationBatch: _aio.UnaryUnaryMultiCallable[_batch_pb2.ApplyInstallationBatchRequest, _batch_pb2.ApplyInstallationBatchResponse]  # type: ignore[assignment]
+    """ApplyInstallationBatch does the same with resellers, for operators, and with tenants themselves, also for resellers."""
 
 class BatchServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -54,5 +58,13 @@ class BatchServiceServicer(metaclass=_abc_1.ABCMeta):
         """ApplyBatch creates, updates and deletes resources of any kinds, all of them or none, in the order given; they may refer to one
         another in any order. Fields of errors begin with the item: requests[3].user.last_name. (AIP-233 to AIP-235, for several kinds at once.)
         """
+
+    @_abc_1.abstractmethod
+    def ApplyInstallationBatch(
+        self,
+        request: _batch_pb2.ApplyInstallationBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_batch_pb2.ApplyInstallationBatchResponse, _abc.Awaitable[_batch_pb2.ApplyInstallationBatchResponse]]:
+        """ApplyInstallationBatch does the same with resellers, for operators, and with tenants themselves, also for resellers."""
 
 def add_BatchServiceServicer_to_server(servicer: BatchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -100,6 +100,8 @@ from carillon.directory.v1.auth_pb2 import WhoAmIRequest as WhoAmIRequest
 from carillon.directory.v1.auth_pb2 import WhoAmIResponse as WhoAmIResponse
 from carillon.directory.v1.batch_pb2 import ApplyBatchRequest as ApplyBatchRequest
 from carillon.directory.v1.batch_pb2 import ApplyBatchResponse as ApplyBatchResponse
+from carillon.directory.v1.batch_pb2 import ApplyInstallationBatchRequest as ApplyInstallationBatchRequest
+from carillon.directory.v1.batch_pb2 import ApplyInstallationBatchResponse as ApplyInstallationBatchResponse
 from carillon.directory.v1.call_class_pb2 import CALL_CLASS_INTERNAL as CALL_CLASS_INTERNAL
 from carillon.directory.v1.call_class_pb2 import CALL_CLASS_INTERNATIONAL as CALL_CLASS_INTERNATIONAL
 from carillon.directory.v1.call_class_pb2 import CALL_CLASS_LOCAL as CALL_CLASS_LOCAL
@@ -856,6 +858,8 @@ from carillon.directory.v1.tenant_pb2 import Feature as Feature
 from carillon.directory.v1.tenant_pb2 import FeatureCode as FeatureCode
 from carillon.directory.v1.tenant_pb2 import GetTenantRequest as GetTenantRequest
 from carillon.directory.v1.tenant_pb2 import GetTenantResponse as GetTenantResponse
+from carillon.directory.v1.tenant_pb2 import ListTenantChangesRequest as ListTenantChangesRequest
+from carillon.directory.v1.tenant_pb2 import ListTenantChangesResponse as ListTenantChangesResponse
 from carillon.directory.v1.tenant_pb2 import ListTenantsRequest as ListTenantsRequest
 from carillon.directory.v1.tenant_pb2 import ListTenantsResponse as ListTenantsResponse
 from carillon.directory.v1.tenant_pb2 import PICKUP_SCOPE_GROUP as PICKUP_SCOPE_GROUP

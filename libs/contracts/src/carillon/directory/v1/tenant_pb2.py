@@ -25,51 +25,56 @@ _sym_db = _symbol_database.Default()
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from carillon.directory.v1 import call_limits_pb2 as carillon_dot_directory_dot_v1_dot_call__limits__pb2
 from carillon.directory.v1 import destination_pb2 as carillon_dot_directory_dot_v1_dot_destination__pb2
+from carillon.directory.v1 import history_pb2 as carillon_dot_directory_dot_v1_dot_history__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/tenant.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/call_limits.proto\x1a\'carillon/directory/v1/destination.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"L\n\x0b\x46\x65\x61tureCode\x12/\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0e\x32\x1e.carillon.directory.v1.Feature\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\"\xd8\x02\n\x0cSubscription\x12\x0f\n\x07product\x18\x01 \x01(\t\x12\x12\n\x05users\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x07numbers\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x17\n\nmenu_nodes\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x13\n\x06queues\x18\x05 \x01(\x05H\x03\x88\x01\x01\x12\x1d\n\x10\x63onference_rooms\x18\x06 \x01(\x05H\x04\x88\x01\x01\x12\x13\n\x06trunks\x18\x07 \x01(\x05H\x05\x88\x01\x01\x12\x16\n\trecording\x18\x08 \x01(\x08H\x06\x88\x01\x01\x12\x13\n\x0bvalid_until\x18\t \x01(\t\x12\r\n\x05trial\x18\n \x01(\x08\x12\x11\n\tsuspended\x18\x0b \x01(\x08\x42\x08\n\x06_usersB\n\n\x08_numbersB\r\n\x0b_menu_nodesB\t\n\x07_queuesB\x13\n\x11_conference_roomsB\t\n\x07_trunksB\x0c\n\n_recording\"\xe9\x04\n\x06Tenant\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\r\n\x05realm\x18\x0b \x01(\t\x12\x0f\n\x07\x63ountry\x18\x0c \x01(\t\x12\x11\n\ttime_zone\x18\r \x01(\t\x12\x10\n\x08language\x18\x0e \x01(\t\x12\x13\n\x0bmain_number\x18\x0f \x01(\t\x12\x39\n\rfeature_codes\x18\x1e \x03(\x0b\x32\".carillon.directory.v1.FeatureCode\x12\x38\n\x0cpickup_scope\x18\x1f \x01(\x0e\x32\".carillon.directory.v1.PickupScope\x12\x13\n\x0bpark_digits\x18  \x01(\t\x12\x1b\n\x13recording_policy_id\x18< \x01(\t\x12\x15\n\rhold_music_id\x18= \x01(\t\x12\x19\n\x11ringback_music_id\x18> \x01(\t\x12\x15\n\rbusy_music_id\x18? \x01(\t\x12\x12\n\nconfig_seq\x18\x10 \x01(\x03\x12\x34\n\x08operator\x18\x11 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x13\n\x0breseller_id\x18\x12 \x01(\t\x12\x31\n\x06limits\x18\x13 \x01(\x0b\x32!.carillon.directory.v1.CallLimits\x12\x39\n\x0csubscription\x18\x14 \x01(\x0b\x32#.carillon.directory.v1.Subscription\x12\x18\n\x10\x63\x61ller_languages\x18\x15 \x03(\t\"J\n\x10GetTenantRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"B\n\x11GetTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"r\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0breseller_id\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\"^\n\x13ListTenantsResponse\x12.\n\x07tenants\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x13\x43reateTenantRequest\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"E\n\x14\x43reateTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"\x85\x01\n\x13UpdateTenantRequest\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"E\n\x14UpdateTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"?\n\x13\x44\x65leteTenantRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x16\n\x14\x44\x65leteTenantResponse\"0\n\x12\x45nterTenantRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"h\n\x13\x45nterTenantResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12;\n\x17\x61\x63\x63\x65ss_token_expires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xaf\x04\n\x07\x46\x65\x61ture\x12\x17\n\x13\x46\x45\x41TURE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46\x45\x41TURE_PICK_UP_GROUP\x10\x01\x12\x13\n\x0f\x46\x45\x41TURE_PICK_UP\x10\x02\x12\x10\n\x0c\x46\x45\x41TURE_PARK\x10\x03\x12\x15\n\x11\x46\x45\x41TURE_VOICEMAIL\x10\x04\x12\x16\n\x12\x46\x45\x41TURE_FORWARD_ON\x10\x05\x12\x17\n\x13\x46\x45\x41TURE_FORWARD_OFF\x10\x06\x12\x12\n\x0e\x46\x45\x41TURE_DND_ON\x10\x07\x12\x13\n\x0f\x46\x45\x41TURE_DND_OFF\x10\x08\x12\x17\n\x13\x46\x45\x41TURE_AGENT_LOGIN\x10\t\x12\x18\n\x14\x46\x45\x41TURE_AGENT_LOGOUT\x10\n\x12\x17\n\x13\x46\x45\x41TURE_AGENT_PAUSE\x10\x0b\x12\x14\n\x10\x46\x45\x41TURE_WITHHOLD\x10\x0c\x12\x17\n\x13\x46\x45\x41TURE_CALL_RETURN\x10\r\x12\x14\n\x10\x46\x45\x41TURE_INTERCOM\x10\x0e\x12\x10\n\x0c\x46\x45\x41TURE_PAGE\x10\x0f\x12\x12\n\x0e\x46\x45\x41TURE_LISTEN\x10\x10\x12\x13\n\x0f\x46\x45\x41TURE_WHISPER\x10\x11\x12\x11\n\rFEATURE_BARGE\x10\x12\x12\x17\n\x13\x46\x45\x41TURE_PHONE_LOGIN\x10\x15\x12\x18\n\x14\x46\x45\x41TURE_PHONE_LOGOUT\x10\x16\x12\x14\n\x10\x46\x45\x41TURE_OPERATOR\x10\x17\x12\x15\n\x11\x46\x45\x41TURE_CALL_BACK\x10\x13\x12\x19\n\x15\x46\x45\x41TURE_CALL_BACK_OFF\x10\x14*\\\n\x0bPickupScope\x12\x1c\n\x18PICKUP_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n\x13PICKUP_SCOPE_TENANT\x10\x01\x12\x16\n\x12PICKUP_SCOPE_GROUP\x10\x02\x32\xf6\x04\n\rTenantService\x12^\n\tGetTenant\x12\'.carillon.directory.v1.GetTenantRequest\x1a(.carillon.directory.v1.GetTenantResponse\x12\x64\n\x0bListTenants\x12).carillon.directory.v1.ListTenantsRequest\x1a*.carillon.directory.v1.ListTenantsResponse\x12g\n\x0c\x43reateTenant\x12*.carillon.directory.v1.CreateTenantRequest\x1a+.carillon.directory.v1.CreateTenantResponse\x12g\n\x0cUpdateTenant\x12*.carillon.directory.v1.UpdateTenantRequest\x1a+.carillon.directory.v1.UpdateTenantResponse\x12g\n\x0c\x44\x65leteTenant\x12*.carillon.directory.v1.DeleteTenantRequest\x1a+.carillon.directory.v1.DeleteTenantResponse\x12\x64\n\x0b\x45nterTenant\x12).carillon.directory.v1.EnterTenantRequest\x1a*.carillon.directory.v1.EnterTenantResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/tenant.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/call_limits.proto\x1a\'carillon/directory/v1/destination.proto\x1a#carillon/directory/v1/history.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"L\n\x0b\x46\x65\x61tureCode\x12/\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0e\x32\x1e.carillon.directory.v1.Feature\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\"\xd8\x02\n\x0cSubscription\x12\x0f\n\x07product\x18\x01 \x01(\t\x12\x12\n\x05users\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x07numbers\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x17\n\nmenu_nodes\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x13\n\x06queues\x18\x05 \x01(\x05H\x03\x88\x01\x01\x12\x1d\n\x10\x63onference_rooms\x18\x06 \x01(\x05H\x04\x88\x01\x01\x12\x13\n\x06trunks\x18\x07 \x01(\x05H\x05\x88\x01\x01\x12\x16\n\trecording\x18\x08 \x01(\x08H\x06\x88\x01\x01\x12\x13\n\x0bvalid_until\x18\t \x01(\t\x12\r\n\x05trial\x18\n \x01(\x08\x12\x11\n\tsuspended\x18\x0b \x01(\x08\x42\x08\n\x06_usersB\n\n\x08_numbersB\r\n\x0b_menu_nodesB\t\n\x07_queuesB\x13\n\x11_conference_roomsB\t\n\x07_trunksB\x0c\n\n_recording\"\xe9\x04\n\x06Tenant\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\r\n\x05realm\x18\x0b \x01(\t\x12\x0f\n\x07\x63ountry\x18\x0c \x01(\t\x12\x11\n\ttime_zone\x18\r \x01(\t\x12\x10\n\x08language\x18\x0e \x01(\t\x12\x13\n\x0bmain_number\x18\x0f \x01(\t\x12\x39\n\rfeature_codes\x18\x1e \x03(\x0b\x32\".carillon.directory.v1.FeatureCode\x12\x38\n\x0cpickup_scope\x18\x1f \x01(\x0e\x32\".carillon.directory.v1.PickupScope\x12\x13\n\x0bpark_digits\x18  \x01(\t\x12\x1b\n\x13recording_policy_id\x18< \x01(\t\x12\x15\n\rhold_music_id\x18= \x01(\t\x12\x19\n\x11ringback_music_id\x18> \x01(\t\x12\x15\n\rbusy_music_id\x18? \x01(\t\x12\x12\n\nconfig_seq\x18\x10 \x01(\x03\x12\x34\n\x08operator\x18\x11 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x13\n\x0breseller_id\x18\x12 \x01(\t\x12\x31\n\x06limits\x18\x13 \x01(\x0b\x32!.carillon.directory.v1.CallLimits\x12\x39\n\x0csubscription\x18\x14 \x01(\x0b\x32#.carillon.directory.v1.Subscription\x12\x18\n\x10\x63\x61ller_languages\x18\x15 \x03(\t\"J\n\x10GetTenantRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"B\n\x11GetTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"\x9e\x01\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0breseller_id\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12*\n\x05\x61s_of\x18\x06 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"^\n\x13ListTenantsResponse\x12.\n\x07tenants\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x13\x43reateTenantRequest\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12\x0e\n\x06reason\x18\x02 \x01(\t\"E\n\x14\x43reateTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"\x85\x01\n\x13UpdateTenantRequest\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"E\n\x14UpdateTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"?\n\x13\x44\x65leteTenantRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x16\n\x14\x44\x65leteTenantResponse\"M\n\x18ListTenantChangesRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x19ListTenantChangesResponse\x12.\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Change\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x12\x45nterTenantRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"h\n\x13\x45nterTenantResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12;\n\x17\x61\x63\x63\x65ss_token_expires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xaf\x04\n\x07\x46\x65\x61ture\x12\x17\n\x13\x46\x45\x41TURE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46\x45\x41TURE_PICK_UP_GROUP\x10\x01\x12\x13\n\x0f\x46\x45\x41TURE_PICK_UP\x10\x02\x12\x10\n\x0c\x46\x45\x41TURE_PARK\x10\x03\x12\x15\n\x11\x46\x45\x41TURE_VOICEMAIL\x10\x04\x12\x16\n\x12\x46\x45\x41TURE_FORWARD_ON\x10\x05\x12\x17\n\x13\x46\x45\x41TURE_FORWARD_OFF\x10\x06\x12\x12\n\x0e\x46\x45\x41TURE_DND_ON\x10\x07\x12\x13\n\x0f\x46\x45\x41TURE_DND_OFF\x10\x08\x12\x17\n\x13\x46\x45\x41TURE_AGENT_LOGIN\x10\t\x12\x18\n\x14\x46\x45\x41TURE_AGENT_LOGOUT\x10\n\x12\x17\n\x13\x46\x45\x41TURE_AGENT_PAUSE\x10\x0b\x12\x14\n\x10\x46\x45\x41TURE_WITHHOLD\x10\x0c\x12\x17\n\x13\x46\x45\x41TURE_CALL_RETURN\x10\r\x12\x14\n\x10\x46\x45\x41TURE_INTERCOM\x10\x0e\x12\x10\n\x0c\x46\x45\x41TURE_PAGE\x10\x0f\x12\x12\n\x0e\x46\x45\x41TURE_LISTEN\x10\x10\x12\x13\n\x0f\x46\x45\x41TURE_WHISPER\x10\x11\x12\x11\n\rFEATURE_BARGE\x10\x12\x12\x17\n\x13\x46\x45\x41TURE_PHONE_LOGIN\x10\x15\x12\x18\n\x14\x46\x45\x41TURE_PHONE_LOGOUT\x10\x16\x12\x14\n\x10\x46\x45\x41TURE_OPERATOR\x10\x17\x12\x15\n\x11\x46\x45\x41TURE_CALL_BACK\x10\x13\x12\x19\n\x15\x46\x45\x41TURE_CALL_BACK_OFF\x10\x14*\\\n\x0bPickupScope\x12\x1c\n\x18PICKUP_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n\x13PICKUP_SCOPE_TENANT\x10\x01\x12\x16\n\x12PICKUP_SCOPE_GROUP\x10\x02\x32\xee\x05\n\rTenantService\x12^\n\tGetTenant\x12\'.carillon.directory.v1.GetTenantRequest\x1a(.carillon.directory.v1.GetTenantResponse\x12\x64\n\x0bListTenants\x12).carillon.directory.v1.ListTenantsRequest\x1a*.carillon.directory.v1.ListTenantsResponse\x12g\n\x0c\x43reateTenant\x12*.carillon.directory.v1.CreateTenantRequest\x1a+.carillon.directory.v1.CreateTenantResponse\x12g\n\x0cUpdateTenant\x12*.carillon.directory.v1.UpdateTenantRequest\x1a+.carillon.directory.v1.UpdateTenantResponse\x12g\n\x0c\x44\x65leteTenant\x12*.carillon.directory.v1.DeleteTenantRequest\x1a+.carillon.directory.v1.DeleteTenantResponse\x12v\n\x11ListTenantChanges\x12/.carillon.directory.v1.ListTenantChangesRequest\x1a\x30.carillon.directory.v1.ListTenantChangesResponse\x12\x64\n\x0b\x45nterTenant\x12).carillon.directory.v1.EnterTenantRequest\x1a*.carillon.directory.v1.EnterTenantResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.tenant_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FEATURE']._serialized_start=2240
-  _globals['_FEATURE']._serialized_end=2799
-  _globals['_PICKUPSCOPE']._serialized_start=2801
-  _globals['_PICKUPSCOPE']._serialized_end=2893
-  _globals['_FEATURECODE']._serialized_start=245
-  _globals['_FEATURECODE']._serialized_end=321
-  _globals['_SUBSCRIPTION']._serialized_start=324
-  _globals['_SUBSCRIPTION']._serialized_end=668
-  _globals['_TENANT']._serialized_start=671
-  _globals['_TENANT']._serialized_end=1288
-  _globals['_GETTENANTREQUEST']._serialized_start=1290
-  _globals['_GETTENANTREQUEST']._serialized_end=1364
-  _globals['_GETTENANTRESPONSE']._serialized_start=1366
-  _globals['_GETTENANTRESPONSE']._serialized_end=1432
-  _globals['_LISTTENANTSREQUEST']._serialized_start=1434
-  _globals['_LISTTENANTSREQUEST']._serialized_end=1548
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=1550
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=1644
-  _globals['_CREATETENANTREQUEST']._serialized_start=1646
-  _globals['_CREATETENANTREQUEST']._serialized_end=1714
-  _globals['_CREATETENANTRESPONSE']._serialized_start=1716
-  _globals['_CREATETENANTRESPONSE']._serialized_end=1785
-  _globals['_UPDATETENANTREQUEST']._serialized_start=1788
-  _globals['_UPDATETENANTREQUEST']._serialized_end=1921
-  _globals['_UPDATETENANTRESPONSE']._serialized_start=1923
-  _globals['_UPDATETENANTRESPONSE']._serialized_end=1992
-  _globals['_DELETETENANTREQUEST']._serialized_start=1994
-  _globals['_DELETETENANTREQUEST']._serialized_end=2057
-  _globals['_DELETETENANTRESPONSE']._serialized_start=2059
-  _globals['_DELETETENANTRESPONSE']._serialized_end=2081
-  _globals['_ENTERTENANTREQUEST']._serialized_start=2083
-  _globals['_ENTERTENANTREQUEST']._serialized_end=2131
-  _globals['_ENTERTENANTRESPONSE']._serialized_start=2133
-  _globals['_ENTERTENANTRESPONSE']._serialized_end=2237
-  _globals['_TENANTSERVICE']._serialized_start=2896
-  _globals['_TENANTSERVICE']._serialized_end=3526
+  _globals['_FEATURE']._serialized_start=2519
+  _globals['_FEATURE']._serialized_end=3078
+  _globals['_PICKUPSCOPE']._serialized_start=3080
+  _globals['_PICKUPSCOPE']._serialized_end=3172
+  _globals['_FEATURECODE']._serialized_start=282
+  _globals['_FEATURECODE']._serialized_end=358
+  _globals['_SUBSCRIPTION']._serialized_start=361
+  _globals['_SUBSCRIPTION']._serialized_end=705
+  _globals['_TENANT']._serialized_start=708
+  _globals['_TENANT']._serialized_end=1325
+  _globals['_GETTENANTREQUEST']._serialized_start=1327
+  _globals['_GETTENANTREQUEST']._serialized_end=1401
+  _globals['_GETTENANTRESPONSE']._serialized_start=1403
+  _globals['_GETTENANTRESPONSE']._serialized_end=1469
+  _globals['_LISTTENANTSREQUEST']._serialized_start=1472
+  _globals['_LISTTENANTSREQUEST']._serialized_end=1630
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=1632
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=1726
+  _globals['_CREATETENANTREQUEST']._serialized_start=1728
+  _globals['_CREATETENANTREQUEST']._serialized_end=1812
+  _globals['_CREATETENANTRESPONSE']._serialized_start=1814
+  _globals['_CREATETENANTRESPONSE']._serialized_end=1883
+  _globals['_UPDATETENANTREQUEST']._serialized_start=1886
+  _globals['_UPDATETENANTREQUEST']._serialized_end=2019
+  _globals['_UPDATETENANTRESPONSE']._serialized_start=2021
+  _globals['_UPDATETENANTRESPONSE']._serialized_end=2090
+  _globals['_DELETETENANTREQUEST']._serialized_start=2092
+  _globals['_DELETETENANTREQUEST']._serialized_end=2155
+  _globals['_DELETETENANTRESPONSE']._serialized_start=2157
+  _globals['_DELETETENANTRESPONSE']._serialized_end=2179
+  _globals['_LISTTENANTCHANGESREQUEST']._serialized_start=2181
+  _globals['_LISTTENANTCHANGESREQUEST']._serialized_end=2258
+  _globals['_LISTTENANTCHANGESRESPONSE']._serialized_start=2260
+  _globals['_LISTTENANTCHANGESRESPONSE']._serialized_end=2360
+  _globals['_ENTERTENANTREQUEST']._serialized_start=2362
+  _globals['_ENTERTENANTREQUEST']._serialized_end=2410
+  _globals['_ENTERTENANTRESPONSE']._serialized_start=2412
+  _globals['_ENTERTENANTRESPONSE']._serialized_end=2516
+  _globals['_TENANTSERVICE']._serialized_start=3175
+  _globals['_TENANTSERVICE']._serialized_end=3925
 # @@protoc_insertion_point(module_scope)

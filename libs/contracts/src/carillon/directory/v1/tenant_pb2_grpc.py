@@ -61,6 +61,11 @@ class TenantServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.DeleteTenantRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.DeleteTenantResponse.FromString,
                 _registered_method=True)
+        self.ListTenantChanges = channel.unary_unary(
+                '/carillon.directory.v1.TenantService/ListTenantChanges',
+                request_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.ListTenantChangesRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.ListTenantChangesResponse.FromString,
+                _registered_method=True)
         self.EnterTenant = channel.unary_unary(
                 '/carillon.directory.v1.TenantService/EnterTenant',
                 request_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.EnterTenantRequest.SerializeToString,
@@ -105,6 +110,13 @@ class TenantServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTenantChanges(self, request, context):
+        """ListTenantChanges lists what happened to the tenant itself, newest first, also when it is gone; HistoryService what happened in it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EnterTenant(self, request, context):
         """EnterTenant gives a reseller a short token of an admin of a tenant that it sells to. The tenant's audit trail tells it, and its history
         names the reseller in what is done with it.
@@ -140,6 +152,11 @@ def add_TenantServiceServicer_to_server(servicer, server):
                     servicer.DeleteTenant,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.DeleteTenantRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.DeleteTenantResponse.SerializeToString,
+            ),
+            'ListTenantChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTenantChanges,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.ListTenantChangesRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.ListTenantChangesResponse.SerializeToString,
             ),
             'EnterTenant': grpc.unary_unary_rpc_method_handler(
                     servicer.EnterTenant,
@@ -284,6 +301,33 @@ class TenantService:
             '/carillon.directory.v1.TenantService/DeleteTenant',
             carillon_dot_directory_dot_v1_dot_tenant__pb2.DeleteTenantRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_tenant__pb2.DeleteTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTenantChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.TenantService/ListTenantChanges',
+            carillon_dot_directory_dot_v1_dot_tenant__pb2.ListTenantChangesRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_tenant__pb2.ListTenantChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,8 @@ class TenantServiceStub:
     """DeleteTenant is refused while the tenant has anything but itself, which an import of the tenant alone with `prune` takes out. Its keys go with
     it, its history stays: CreateTenant with the same id takes it up, for operators and for resellers who see its last seller.
     """
+    ListTenantChanges: _grpc.UnaryUnaryMultiCallable[_tenant_pb2.ListTenantChangesRequest, _tenant_pb2.ListTenantChangesResponse]
+    """ListTenantChanges lists what happened to the tenant itself, newest first, also when it is gone; HistoryService what happened in it."""
     EnterTenant: _grpc.UnaryUnaryMultiCallable[_tenant_pb2.EnterTenantRequest, _tenant_pb2.EnterTenantResponse]
     """EnterTenant gives a reseller a short token of an admin of a tenant that it sells to. The tenant's audit trail tells it, and its history
     names the reseller in what is done with it.
@@ -63,6 +65,8 @@ class TenantServiceAsyncStub(TenantServiceStub):
     """DeleteTenant is refused while the tenant has anything but itself, which an import of the tenant alone with `prune` takes out. Its keys go with
     it, its history stays: CreateTenant with the same id takes it up, for operators and for resellers who see its last seller.
     """
+    ListTenantChanges: _aio.UnaryUnaryMultiCallable[_tenant_pb2.ListTenantChangesRequest, _tenant_pb2.ListTenantChangesResponse]  # type: ignore[assignment]
+    """ListTenantChanges lists what happened to the tenant itself, newest first, also when it is gone; HistoryService what happened in it."""
     EnterTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.EnterTenantRequest, _tenant_pb2.EnterTenantResponse]  # type: ignore[assignment]
     """EnterTenant gives a reseller a short token of an admin of a tenant that it sells to. The tenant's audit trail tells it, and its history
     names the reseller in what is done with it.
@@ -110,6 +114,14 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         """DeleteTenant is refused while the tenant has anything but itself, which an import of the tenant alone with `prune` takes out. Its keys go with
         it, its history stays: CreateTenant with the same id takes it up, for operators and for resellers who see its last seller.
         """
+
+    @_abc_1.abstractmethod
+    def ListTenantChanges(
+        self,
+        request: _tenant_pb2.ListTenantChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenant_pb2.ListTenantChangesResponse, _abc.Awaitable[_tenant_pb2.ListTenantChangesResponse]]:
+        """ListTenantChanges lists what happened to the tenant itself, newest first, also when it is gone; HistoryService what happened in it."""
 
     @_abc_1.abstractmethod
     def EnterTenant(
