@@ -53,10 +53,9 @@ class HistoryServicer(HistoryServiceServicer):
         size = pages.page_size(request.page_size)
         reach = reach_of(or_raise(await self._directory.read(tenant_id)))
         seen = None if reach.bounds.whole else partial(shown, reach)
-        asked = self._directory.history(tenant_id, before, size + 1, request.resource, request.resource_id, seen)
-        page, more = page_of(or_raise(await asked), size)
-        token = pages.encode_token({"before": page[-1].version}) if more else ""
-        return pb.ListChangesResponse(changes=[change_message(each) for each in page], next_page_token=token)
+        page = or_raise(await self._directory.history(tenant_id, before, size, request.resource, request.resource_id, seen))
+        token = pages.encode_token({"before": page.before}) if page.before else ""
+        return pb.ListChangesResponse(changes=[change_message(each) for each in page.changes], next_page_token=token)
 
     async def UndoChange(self, request: pb.UndoChangeRequest, context: object) -> pb.UndoChangeResponse:
         """As a change of its own; what was changed again since is told and stays."""

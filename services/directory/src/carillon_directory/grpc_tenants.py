@@ -26,7 +26,6 @@ from carillon_directory.grpc_common import (
     execute,
     moment_of,
     or_raise,
-    page_of,
     paged,
     paths_of,
     position_of,
@@ -38,6 +37,7 @@ from carillon_directory.grpc_common import (
 )
 from carillon_directory.grpc_history import change_message
 from carillon_directory.handlers import Directory, Moment
+from carillon_directory.looking_back import Page
 from carillon_directory.ports import Recorded
 from carillon_kit import pages
 from carillon_kit.auth import ADMIN, OPERATOR, RESELLER
@@ -117,8 +117,8 @@ class Sold:
         if isinstance(config, TenantConfig) and not reach_of(config).covers(config.tenant):
             raise NotFound(f"tenant {request.id!r}")
         before, size = position_of(request.page_token, {"before": int}).get("before"), pages.page_size(request.page_size)
-        page, more = page_of(or_raise(await self.directory.history(request.id, before, size + 1, Tenant.KIND)), size)
-        return page, pages.encode_token({"before": page[-1].version}) if more else ""
+        page = or_raise(await self.directory.history(request.id, before, size, Tenant.KIND, request.id))
+        return page.changes, pages.encode_token({"before": page.before}) if page.before else ""
 
     async def check_seen(self, tenant_id: str, known: Resellers, *, gone: bool = False) -> str:
         """Who sells to the tenant, or (`gone`: one that is no more will do) did last. Raises `NotFound` unless the caller sees it."""
@@ -134,8 +134,8 @@ class Sold:
         """Who sells to the tenant, or did last; None: there is none."""
         if isinstance(now, TenantConfig):
             return now.tenant.reseller_id
-        past = await self.directory.history(tenant_id, None, 1, Tenant.KIND) if gone else ()
-        return None if isinstance(past, Refused) or not past else str((past[0].change.before or {}).get("reseller_id", ""))
+        past = await self.directory.history(tenant_id, None, 1, Tenant.KIND, tenant_id) if gone else now
+        return str((past.changes[0].change.before or {}).get("reseller_id", "")) if isinstance(past, Page) and past.changes else None
 
     async def check_seller(self, reseller_id: str, before: str) -> None:
         """Whether a tenant may become the reseller's. Raises `InvalidArgument`, `FailedPrecondition`."""

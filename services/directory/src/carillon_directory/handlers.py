@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 
 from carillon_contracts.config import RESOURCES, ConfigChanged, Resource, Tenant, User
 from carillon_contracts.tenant_config import Folding, TenantConfig
+from carillon_directory import looking_back
 from carillon_directory.domain.claims import Claim, claim_changes
 from carillon_directory.domain.commands import ApplyCompany, Batch, Command, ErasePerson, PutBack
 from carillon_directory.domain.conclude import State
@@ -35,8 +36,6 @@ Moment = int | datetime | None
 
 #: As `carillon_contracts.config.TenantId`; whatever else is asked for is no tenant.
 _TENANT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-#: Changes read in one step when looking back through the history.
-_HISTORY_STEP = 500
 #: A company of more resources is made while the collector rests (`growing`).
 _MANY = 500
 #: Changes that are read from the log at once: ten milliseconds or so of the loop.
@@ -358,31 +357,14 @@ class Directory:
         resource: str = "",
         resource_id: str = "",
         seen: Callable[[ConfigChanged], bool] | None = None,
-    ) -> list[Recorded] | Refused:
-        """At most `limit` changes below version `before`, newest first, of one resource, of a kind, or (both empty) of all; of those
-        `seen`, if it is given."""
+    ) -> looking_back.Page | Refused:
+        """A page of changes below version `before`, newest first; see `looking_back`."""
         config = await self._states.current(tenant_id)
         if not config.seq:
             return Missing(Tenant.KIND, tenant_id)
-        found: list[Recorded] = []
-        top = config.seq if before is None else min(before - 1, config.seq)
-        while top > 0 and len(found) < limit:
-            bottom = max(0, top - _HISTORY_STEP)
-            step = reversed(await self._log.load(tenant_id, bottom, top))
-            matching = [each for each in step if _matches(each.change, resource, resource_id)]
-            # Whoever sees little has much of the log looked at, beside the loop.
-            found += matching if seen is None else await asyncio.to_thread(_those, matching, seen)
-            top = bottom
-        return found[:limit]
+        asked = looking_back.Asked(resource, resource_id, seen)
+        return await looking_back.page(self._log, tenant_id, min(_NO_END if before is None else before, config.seq + 1), limit, asked)
 
 
 def _no_version(config: TenantConfig) -> Invalid:
     return Invalid((Violation("as_of.config_seq", f"must be 0 to {config.seq}, the current version"),))
-
-
-def _those(changes: list[Recorded], seen: Callable[[ConfigChanged], bool]) -> list[Recorded]:
-    return [each for each in changes if seen(each.change)]
-
-
-def _matches(change: ConfigChanged, resource: str, resource_id: str) -> bool:
-    return resource in ("", change.resource) and resource_id in ("", change.resource_id)

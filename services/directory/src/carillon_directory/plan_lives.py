@@ -186,7 +186,7 @@ class PlanLives:
             last = await self._directory.history(config.tenant_id, None, 1, Plan.KIND, now.id)
             if isinstance(last, Refused):
                 return last
-            before = last[0].change.before if last else None
+            before = last.changes[0].change.before if last.changes else None
             found = Plan.model_validate(before) if before is not None else None
         why = f"it did not exist at version {version}" if version else "there is no earlier one"
         return found or Conflict(((f"plan/{now.id}", why),))

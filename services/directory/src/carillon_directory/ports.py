@@ -47,6 +47,9 @@ class TenantLog(Protocol):
     async def one(self, tenant_id: str, kind: str, resource_id: str, version: int) -> Resource | None:
         """One resource as of a version; None if it was not there."""
 
+    async def past_of(self, tenant_id: str, kind: str, resource_id: str, before: int, limit: int) -> list[Recorded]:
+        """At most `limit` changes of one resource below version `before`, newest first."""
+
     async def version_at(self, tenant_id: str, moment: datetime) -> int:
         """The version that was current at a moment; 0 before the tenant existed."""
 

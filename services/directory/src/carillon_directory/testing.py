@@ -61,6 +61,11 @@ class MemoryTenantLog:
         last = next((each for each in changes if (each.resource, each.resource_id) == (kind, resource_id)), None)
         return None if last is None or last.after is None else RESOURCES[kind].model_validate(last.after)
 
+    async def past_of(self, tenant_id: str, kind: str, resource_id: str, before: int, limit: int) -> list[Recorded]:
+        """As the protocol."""
+        older = reversed(await self.load(tenant_id, 0, before - 1))
+        return [each for each in older if (each.change.resource, each.change.resource_id) == (kind, resource_id)][:limit]
+
     async def version_at(self, tenant_id: str, moment: datetime) -> int:
         """As the protocol."""
         return max((each.version for each in self._logs.get(tenant_id, []) if each.at <= moment), default=0)

@@ -109,6 +109,21 @@ async def test_a_version_is_found_by_its_time(log: TenantLog) -> None:
     assert await log.version_at("nobody", second.at) == 0
 
 
+async def test_the_changes_of_one_resource_are_found_from_the_newest(log: TenantLog) -> None:
+    await log.append("acme", 0, [added(ONE), added(TWO), dropped(ONE)])
+    await log.append("acme", 3, [added(ONE)])
+    await log.append("other", 0, [added(TWO)])
+
+    async def found(before: int, limit: int, resource_id: str = ONE, tenant_id: str = "acme") -> list[int]:
+        return [each.version for each in await log.past_of(tenant_id, "number", resource_id, before, limit)]
+
+    assert await found(9, 9) == [4, 3, 1]
+    assert await found(4, 9) == [3, 1]
+    assert await found(9, 2) == [4, 3]
+    assert await found(1, 9) == await found(9, 9, "no\0body") == await found(9, 9, tenant_id="nobody") == []
+    assert [each for each in await log.load("acme") if each.version == 4] == await log.past_of("acme", "number", ONE, 9, 1)
+
+
 async def test_the_versions_stored_together_end_with_the_last(log: TenantLog) -> None:
     await log.append("acme", 0, [added(ONE)])
     await log.append("acme", 1, [dropped(ONE), added(TWO), added(ONE)])

@@ -10,10 +10,12 @@ import pytest
 
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory import looking_back
 from carillon_directory.domain.commands import CreateResource, DeleteResource, ErasePerson, UpdateResource
 from carillon_directory.domain.erasing.decide import Erasing
 from carillon_directory.domain.outcomes import Exists, Invalid, Missing, Stale
 from carillon_directory.handlers import Directory, Erased, Executed, TenantStates, TooBusy
+from carillon_directory.looking_back import Page
 from carillon_directory.ports import Outrun, Recorded
 from carillon_directory.testing import MemoryTenantLog, company_command
 from carillon_kit.clock import ManualClock
@@ -222,14 +224,14 @@ async def test_the_history_is_newest_first_and_of_whom_is_asked(world: World) ->
     await directory.execute("acme", rename("ann", "Ann"))
     await directory.execute("acme", rename("bob", "Bob"))
     everything = await directory.history("acme", None, 100)
-    assert isinstance(everything, list)
-    assert [each.version for each in everything] == list(range(15, 0, -1))
+    assert isinstance(everything, Page)
+    assert [each.version for each in everything.changes] == list(range(15, 0, -1))
     of_ann = await directory.history("acme", None, 100, "user", "ann")
-    assert isinstance(of_ann, list)
-    assert [(each.version, each.change.action) for each in of_ann] == [(14, "updated"), (5, "created")]
+    assert isinstance(of_ann, Page)
+    assert [(each.version, each.change.action) for each in of_ann.changes] == [(14, "updated"), (5, "created")]
     older = await directory.history("acme", 14, 1, "user")
-    assert isinstance(older, list)
-    assert [each.version for each in older] == [6]
+    assert isinstance(older, Page)
+    assert [each.version for each in older.changes] == [6]
     looked_at_by = set[int]()
 
     def seen(change: ConfigChanged) -> bool:
@@ -237,10 +239,69 @@ async def test_the_history_is_newest_first_and_of_whom_is_asked(world: World) ->
         return change.resource_id == "bob"
 
     of_bob = await directory.history("acme", None, 100, "user", seen=seen)
-    assert isinstance(of_bob, list)
-    assert [each.version for each in of_bob] == [15, 6]
+    assert isinstance(of_bob, Page)
+    assert [each.version for each in of_bob.changes] == [15, 6]
     assert looked_at_by
     assert threading.get_ident() not in looked_at_by
+
+
+@pytest.mark.feature("D-22", "P-1")
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+@pytest.mark.parametrize("step", [1, 2, 4, 100])
+async def test_a_page_of_the_history_reads_so_much_alone_and_all_pages_are_the_whole(
+    world: World, size: int, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is asked, and whoever sees whatever."""
+    monkeypatch.setattr(looking_back, "STEP", step)
+    monkeypatch.setattr(looking_back, "MOST", 2 * step)
+    directory = world.replica()
+    for number in range(3):
+        await directory.execute("acme", rename("ann", f"Ann {number}"))
+    read: list[int] = []
+    load, past_of = world.log.load, world.log.past_of
+
+    async def counted(tenant_id: str, after: int = 0, up_to: int | None = None) -> list[Recorded]:
+        found = await load(tenant_id, after, up_to)
+        read.append(len(found))
+        return found
+
+    async def counted_of(tenant_id: str, kind: str, resource_id: str, before: int, limit: int) -> list[Recorded]:
+        found = await past_of(tenant_id, kind, resource_id, before, limit)
+        read.append(len(found))
+        return found
+
+    whole = await load("acme")
+    monkeypatch.setattr(world.log, "load", counted)
+    monkeypatch.setattr(world.log, "past_of", counted_of)
+    asked: list[tuple[str, str, Callable[[ConfigChanged], bool] | None]] = [
+        ("", "", None),
+        ("user", "", None),
+        ("", "ann", None),
+        ("user", "ann", None),
+        ("user", "nobody", None),
+        ("user", "ann", lambda change: change.action == "created"),
+        ("", "", lambda change: False),
+        ("", "", lambda change: change.resource == "tenant"),
+    ]
+    for resource, resource_id, seen in asked:
+        found: list[int] = []
+        before = None
+        while before != 0:
+            read.clear()
+            page = await directory.history("acme", before, size, resource, resource_id, seen)
+            assert isinstance(page, Page)
+            assert len(page.changes) <= size
+            assert sum(read) <= max(2 * step, size + 1)
+            found += [each.version for each in page.changes]
+            assert before is None or page.before < before
+            before = page.before
+        assert found == [
+            each.version
+            for each in reversed(whole)
+            if resource in ("", each.change.resource)
+            and resource_id in ("", each.change.resource_id)
+            and (seen is None or seen(each.change))
+        ]
 
 
 async def test_only_so_many_states_are_kept_and_none_is_lost(company: dict[str, Any]) -> None:

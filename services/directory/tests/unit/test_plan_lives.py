@@ -13,6 +13,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import Asked, Bounds, UpdateResource
 from carillon_directory.domain.outcomes import Conflict, Forbidden, Invalid, Missing, Stale
 from carillon_directory.handlers import Directory, Executed, TenantStates
+from carillon_directory.looking_back import Page
 from carillon_directory.plan_lives import USUAL_CALLS, Changed, Failing, NotTested, PlanLives, TooManyElsewhere
 from carillon_directory.ports import ComparedCalls, GateAway, RanTest
 from carillon_directory.testing import MemoryTenantLog, company_command
@@ -112,7 +113,9 @@ async def test_a_draft_whose_tests_pass_takes_its_plans_place_in_one_change(worl
     tested, version = world.gate.asked[0]
     assert (tested.entry, tested.nodes, version) == ("say", done.plan.nodes, before.seq)
     assert "summer" in after.plan_drafts
-    (last,) = await world.directory.history("acme", None, 1)  # type: ignore[misc]
+    past = await world.directory.history("acme", None, 1)
+    assert isinstance(past, Page)
+    (last,) = past.changes
     assert (last.change.actor, last.change.reason) == ("ann", "draft summer activated: for the summer")
 
 

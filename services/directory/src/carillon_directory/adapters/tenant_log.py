@@ -52,6 +52,9 @@ _HEAD = "select coalesce(max(version), 0) from event where stream = $1"
 _ONE = """
 select data -> 'after' from event where stream = $1 and version <= $2 and data ->> 'resource' = $3 and data ->> 'resource_id' = $4
  order by version desc limit 1"""
+_PAST_OF = """
+select version, at, event_id, data from event where stream = $1 and data ->> 'resource' = $2 and data ->> 'resource_id' = $3
+   and version < $4 order by version desc limit $5"""
 _VERSION_AT = "select coalesce(max(version), 0) from event where stream = $1 and at <= $2"
 
 # What one append stores has one transaction id.
@@ -142,6 +145,13 @@ class PostgresTenantLog:
             return None
         after = await self._pool.fetchval(_ONE, stream_of(tenant_id), version, kind, resource_id)
         return None if after is None else RESOURCES[kind].model_validate(after)
+
+    async def past_of(self, tenant_id: str, kind: str, resource_id: str, before: int, limit: int) -> list[Recorded]:
+        """As the protocol."""
+        if "\0" in resource_id:
+            return []
+        rows = await self._pool.fetch(_PAST_OF, stream_of(tenant_id), kind, resource_id, before, limit)
+        return [Recorded(row["version"], row["at"], row["event_id"], ConfigChanged.model_validate(row["data"])) for row in rows]
 
     async def version_at(self, tenant_id: str, moment: datetime) -> int:
         """As the protocol."""

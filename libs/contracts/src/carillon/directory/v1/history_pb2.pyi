@@ -60,7 +60,9 @@ class ListChangesResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     @_builtins.property
-    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]: ...
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]:
+        """Fewer than asked for, or none, where little is found in what one page looks through: others follow as long as there is a token."""
+
     def __init__(
         self,
         *,
