@@ -63,7 +63,7 @@ class MemoryTenantLog:
 
     async def past_of(self, tenant_id: str, kind: str, resource_id: str, before: int, limit: int) -> list[Recorded]:
         """As the protocol."""
-        older = reversed(await self.load(tenant_id, 0, before - 1))
+        older = reversed(self._logs.get(tenant_id, [])[: before - 1])
         return [each for each in older if (each.change.resource, each.change.resource_id) == (kind, resource_id)][:limit]
 
     async def version_at(self, tenant_id: str, moment: datetime) -> int:

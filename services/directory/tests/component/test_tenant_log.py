@@ -112,7 +112,7 @@ async def test_a_version_is_found_by_its_time(log: TenantLog) -> None:
 async def test_the_changes_of_one_resource_are_found_from_the_newest(log: TenantLog) -> None:
     await log.append("acme", 0, [added(ONE), added(TWO), dropped(ONE)])
     await log.append("acme", 3, [added(ONE)])
-    await log.append("other", 0, [added(TWO)])
+    await log.append("other", 0, [added("+41215550903")])
 
     async def found(before: int, limit: int, resource_id: str = ONE, tenant_id: str = "acme") -> list[int]:
         return [each.version for each in await log.past_of(tenant_id, "number", resource_id, before, limit)]

@@ -183,15 +183,15 @@ def test_of_a_batch_with_one_that_is_wrong_nothing_is_there(kind: str, whole_com
 
 
 _FIRST = documents_of(EVERY)
-_POOL: dict[str, list[dict[str, Any]]] = {kind: [*_FIRST[kind], second(kind)] for kind in KINDS}
-_NAMES = {kind: [each["id"] for each in pool] for kind, pool in _POOL.items()}
+POOL: dict[str, list[dict[str, Any]]] = {kind: [*_FIRST[kind], second(kind)] for kind in KINDS}
+_NAMES = {kind: [each["id"] for each in pool] for kind, pool in POOL.items()}
 
 
 @st.composite
 def documents(draw: st.DrawFn, kind: str) -> Document:
     """One of the examples with fields of another or without some, as somebody else's, and now and then with a name that is none."""
-    document = dict(draw(st.sampled_from(_POOL[kind])))
-    other = draw(st.sampled_from(_POOL[kind]))
+    document = dict(draw(st.sampled_from(POOL[kind])))
+    other = draw(st.sampled_from(POOL[kind]))
     for name in draw(st.lists(st.sampled_from(sorted({*document, *other})), max_size=3, unique=True)):
         if draw(st.booleans()) and name in other:
             document[name] = other[name]

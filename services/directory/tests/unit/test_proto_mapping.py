@@ -1,11 +1,12 @@
 """Messages and documents are one another's mirror, for every kind of resource."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import pytest
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon_contracts.config import NODE_KINDS, OUTPUT_ONLY, RESOURCES, SECRET_FIELDS
@@ -263,6 +264,42 @@ def test_models_and_messages_have_the_same_fields(kind: str) -> None:
     only_message = {*SECRET_FIELDS.get(kind, ()), *COMPUTED.get(kind, ())}
     assert set(COMPUTED.get(kind, ())) | {"etag"} == OUTPUT_ONLY & fields_of(MESSAGES[kind].DESCRIPTOR), "others read it as theirs"
     assert set(RESOURCES[kind].model_fields) - only_model == fields_of(MESSAGES[kind].DESCRIPTOR) - only_message
+
+
+def _shapes(model: type[BaseModel], descriptor: Descriptor) -> Iterator[tuple[type[BaseModel], Descriptor]]:
+    """A model with its message, and all that are in them."""
+    found = {(model, descriptor.full_name): descriptor}
+    left = [(model, descriptor)]
+    while left:
+        here, message = left.pop()
+        yield here, message
+        for name, field in here.model_fields.items():
+            inner, below = _model_in(field.annotation), message.fields_by_name.get(name)
+            if inner is None or below is None or below.message_type is None or (inner, below.message_type.full_name) in found:
+                continue
+            found[inner, below.message_type.full_name] = below.message_type
+            left.append((inner, below.message_type))
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for each in get_args(annotation) if (found := _model_in(each)) is not None), None)
+
+
+@pytest.mark.parametrize("kind", RESOURCES)
+def test_what_is_not_on_the_wire_is_what_nobody_said(kind: str) -> None:
+    """A field without presence has nothing for its default, or nothing is not allowed there: else an export would lose it."""
+    for model, message in _shapes(RESOURCES[kind], MESSAGES[kind].DESCRIPTOR):
+        for name, field in model.model_fields.items():
+            here = message.fields_by_name.get(name)
+            if here is None or here.has_presence or here.enum_type is not None or field.is_required():
+                continue
+            nothing: Any = () if here.is_repeated else here.default_value
+            if field.get_default(call_default_factory=True) == nothing:
+                continue
+            with pytest.raises(ValidationError):
+                TypeAdapter(field.rebuild_annotation()).validate_python(nothing)
 
 
 @pytest.mark.parametrize(
