@@ -1,9 +1,12 @@
 """SIPp callers wait in a queue for a baresip agent, over kill -9 of routing: nobody is lost, the order stays, nobody is rung twice."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
+from itertools import groupby
 from pathlib import Path
+from pprint import pformat
 
 import pytest
 
@@ -12,6 +15,7 @@ from carillon.routing.v1.queues_pb2_grpc import QueueControlServiceStub
 from carillon_kit.grpc_client import channel
 from strangers.phones import among, happened, holds, phone
 from strangers.sipp import SPOKEN_HZ, Sipp, tone_file
+from strangers.story import Decisions, Story
 from strangers.system import System
 
 pytestmark = pytest.mark.feature("R-10")
@@ -220,8 +224,24 @@ async def test_a_caller_from_outside_is_offered_it_and_called_back_through_the_c
     assert [(each["queue_id"], each["left_reason"]) for each in asked_record["queues"]] == [("patient", "called_back")]
 
 
+def as_simulated(system: System, calls: dict[str, str]) -> None:
+    """Every condition of these calls is one of the same calls in the simulator, but for the seconds, and a database that was late."""
+    results = {"1591": "full", "1592": "left_by_key", "1593": "waited_too_long", "1594": "no_agents"}
+    with closing(Story(system)) as story:
+        for dialled, result in results.items():
+            simulated = story.simulated(dialled, {}, user_id=system.user("102")["id"], queue_result=result)
+            was, would_be = conditions(story.decisions(calls[dialled])), conditions(simulated)
+            assert was == would_be, f"{result} was\n{pformat(was)}\nand would be\n{pformat(would_be)}"
+
+
+def conditions(decisions: Decisions) -> list[tuple[str, bool, str, str]]:
+    lines = [line for _, _, trace in decisions for line in trace if "cannot be had now" not in line[2]]
+    masked = [(subject, matched, re.sub(r"\d+ s$", "some s", reason), way) for subject, matched, reason, way in lines]
+    return [line for line, _ in groupby(masked)]
+
+
 async def test_every_way_out_of_a_queue_leads_where_it_says(system: System, hotline: Hotline) -> None:
-    """Past a queue that is full, by key, after the longest wait, and without agents."""
+    """Past a queue that is full, by key, after the longest wait, and without agents: as the simulator says."""
     known = system.call_ids()
     async with AsyncExitStack() as stack:
         agent = await stack.enter_async_context(phone(system, "101", AGENT_HZ))
@@ -250,5 +270,6 @@ async def test_every_way_out_of_a_queue_leads_where_it_says(system: System, hotl
     records = await asyncio.to_thread(system.new_records, known, 5)
     mine = [record for record in records if record["caller"] == "102"]
     assert sorted((record["dialled"], record["answered_by"]) for record in mine) == [(f"159{number}", "dumas") for number in range(1, 5)]
+    as_simulated(system, {record["dialled"]: record["call_id"] for record in mine})
     left = {record["dialled"]: [each["left_reason"] for each in record.get("queues", [])] for record in mine}
     assert (left["1592"], left["1593"]) == (["left_by_key"], ["waited_too_long"])

@@ -11,10 +11,16 @@ from carillon_cli.system import whole
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options; `request` reads them."""
     time = parser.add_argument_group("time")
-    time.add_argument("--answers-after", type=whole, default=0, metavar="S", help="whoever answers lets it ring so long first")
+    time.add_argument(
+        "--answers-after", action="append", default=[], metavar="[WHO=]S", help="whoever answers lets it ring so long first; or: this one"
+    )
     time.add_argument("--talk", type=whole, metavar="S", help="whoever answers hangs up then, and the call goes on")
     time.add_argument("--gives-up", type=whole, metavar="S", help="the caller hangs up at this second of the call")
-    time.add_argument("--queue-wait", type=whole, default=0, metavar="S", help="before an agent answers, or before leaving by key")
+    time.add_argument("--queue-wait", type=whole, default=0, metavar="S", help="until agents are free, or until the queue's key is pressed")
+    time.add_argument(
+        "--talking", action="append", default=[], metavar="USER=S", help="an agent who talks so long still with another caller"
+    )
+    time.add_argument("--idle", action="append", default=[], metavar="USER=S", help="an agent who had no call for so long")
     world = parser.add_argument_group("the world")
     world.add_argument("--cause", action="append", default=[], metavar="WHO=N", help="who does not answer releases with this cause (Q.850)")
     world.add_argument(
@@ -37,8 +43,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def request(options: argparse.Namespace) -> pb.SimulateRequest:
     """The part of the request that they make. Raises `CliError`."""
+    all_after = [each for each in options.answers_after if "=" not in each]
     made = pb.SimulateRequest(
-        answer_seconds=options.answers_after,
+        answer_seconds=_count("--answers-after", all_after[-1]) if all_after else 0,
+        answers_after_seconds=_counts("--answers-after", [each for each in options.answers_after if "=" in each]),
+        talking_seconds=_counts("--talking", options.talking),
+        idle_seconds=_counts("--idle", options.idle),
         talk_seconds=options.talk,
         gives_up_at_seconds=options.gives_up,
         queue_seconds=options.queue_wait,

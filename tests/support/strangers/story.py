@@ -147,9 +147,11 @@ class Story:
                 raise
             return []
 
-    def simulated(self, dialled: str, results: Mapping[str, str], *, keys: Sequence[str] = (), user_id: str = "") -> Decisions:
+    def simulated(
+        self, dialled: str, results: Mapping[str, str], *, keys: Sequence[str] = (), user_id: str = "", **state: Any
+    ) -> Decisions:
         """What routing would decide of a call from outside, or of a user."""
-        asked = {"dialled": dialled, "at": self.at.isoformat(), "results": dict(results), "keys": list(keys)}
+        asked = {"dialled": dialled, "at": self.at.isoformat(), "results": dict(results), "keys": list(keys), **state}
         caller = {"caller_user_id": user_id} if user_id else {"caller": OUTSIDE}
         answer = self._routing.call("carillon.routing.v1.RoutingService/Simulate", {**asked, **caller})
         return [_turn(turn) for turn in answer["turns"]]

@@ -27,11 +27,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--result", action="append", default=[], metavar="WHO=RESULT", help="alain=busy, +41791112233=no_answer; others answer"
     )
     parser.add_argument("--key", action="append", default=[], metavar="DIGITS", help="pressed at the first menu, the second, ...")
-    parser.add_argument("--queue", default="", metavar="REASON", help="why the caller leaves a queue; default: answered")
+    parser.add_argument(
+        "--queue",
+        default="",
+        metavar="REASON",
+        help="what happens in queues: answered, full, no_agents, waited_too_long, left_by_key, called_back or removed",
+    )
     parser.add_argument("--mode", action="append", default=[], metavar="SCHEDULE=MODE", help="as if it were set by hand: office=night")
     parser.add_argument("--busy", action="append", default=[], metavar="USER", help="talks: hunt groups pass by")
     parser.add_argument("--away", action="append", default=[], metavar="USER", help="no phone is registered")
-    parser.add_argument("--logged-out", action="append", default=[], metavar="USER", help="is not logged in at hunt groups; all others are")
+    parser.add_argument(
+        "--logged-out", action="append", default=[], metavar="USER", help="is not logged in at hunt groups and queues; all others are"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable that the call brings along")
     parser.add_argument("--caller-name", default="", help="as the carrier tells it")
     parser.add_argument("--trunk", default="", metavar="TRUNK", help="the carrier that brings the call")

@@ -37,10 +37,10 @@ from carillon_routing.domain.feature_steps import (
     SuperviseOver,
 )
 from carillon_routing.domain.pending import Pending
-from carillon_routing.domain.queue_steps import EnterQueue, QueuePlace
+from carillon_routing.domain.queue_steps import EnterQueue, QueuePlace, Waited
 from carillon_routing.domain.replay import sums
 from carillon_routing.handlers.deciding import Decided, Decider
-from carillon_routing.handlers.queue_calls import AWAIT_SECONDS, QueueCalls, Waited
+from carillon_routing.handlers.queue_calls import AWAIT_SECONDS, QueueCalls
 from carillon_routing.handlers.slow_answers import SlowAnswers
 from carillon_routing.ports import FactFinder
 from carillon_routing.projections.configuration import Configuration

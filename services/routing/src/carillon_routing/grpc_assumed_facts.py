@@ -13,7 +13,7 @@ from carillon_routing.domain.assumed_facts import Day, addresses_of, counters_of
 MAX_ASSUMED, MAX_TEXT = 1000, 1000
 _MANY = (
     *("results", "keys", "busy_user_ids", "unregistered_user_ids", "logged_out_user_ids", "causes", "queues", "limits", "shares"),
-    *("web_answers", "answered_today", "trunk_calls", "schedule_modes"),
+    *("web_answers", "answered_today", "trunk_calls", "schedule_modes", "answers_after_seconds", "talking_seconds", "idle_seconds"),
 )
 _COUNTS = ("shares", "answered_today", "trunk_calls")
 

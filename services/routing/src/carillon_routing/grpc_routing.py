@@ -27,6 +27,8 @@ _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
 RIGHTS = {"Simulate": _ADMINS, "ReplayCall": _ADMINS, "ComparePlan": _ADMINS | {str(SERVICE)}, "TestPlan": _ADMINS | {str(SERVICE)}}
 #: How long TestPlan waits for a version of the configuration that was stored just now.
 CATCH_UP_SECONDS = 3.0
+#: After so long a simulated call is not followed any further.
+SIMULATE_SECONDS = 5.0
 
 
 class Routing(RoutingServiceServicer):
@@ -42,7 +44,9 @@ class Routing(RoutingServiceServicer):
         """See routing.proto."""
         if request.language:
             await asyncio.to_thread(library)
-        return simulated(self._config(request.plan_draft_id), request, self._clock.now())
+        config, until = self._config(request.plan_draft_id), self._clock.monotonic() + SIMULATE_SECONDS
+        # A queue may take many turns: live calls do not wait for them.
+        return await asyncio.to_thread(simulated, config, request, self._clock.now(), lambda: self._clock.monotonic() > until)
 
     async def ReplayCall(self, request: pb.ReplayCallRequest, context: object) -> pb.ReplayCallResponse:
         """See routing.proto."""

@@ -16,10 +16,11 @@ from carillon_routing.adapters.floor_log import PostgresFloors
 from carillon_routing.domain.cursor import Cursor, QueueWait
 from carillon_routing.domain.facts import Advance, CallFacts, Play, Ring, Wait
 from carillon_routing.domain.made_of import MadeOf, decode, encode
+from carillon_routing.domain.queue_steps import Waited
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.replay import again
 from carillon_routing.handlers.floors import Floors, FloorsWhenUp
-from carillon_routing.handlers.queue_calls import QueueCalls, Waited
+from carillon_routing.handlers.queue_calls import QueueCalls
 from carillon_routing.testing import small_company
 
 pytestmark = pytest.mark.feature("R-10", "R-22")

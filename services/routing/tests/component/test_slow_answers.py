@@ -28,11 +28,12 @@ from carillon_routing.domain.advance import LOOK_UP, BadOutcome
 from carillon_routing.domain.asks import Ask, Fetch, Mail
 from carillon_routing.domain.cursor import CodeWait, Cursor, decode
 from carillon_routing.domain.facts import CallFacts, Entered, Gathered, GaveUp, HangUp, Ring, UserTarget, Wait
+from carillon_routing.domain.queue_steps import Waited
 from carillon_routing.domain.replay import again
 from carillon_routing.handlers import deciding, slow_answers
 from carillon_routing.handlers.deciding import Decided, Decider
 from carillon_routing.handlers.floors import FloorsWhenUp
-from carillon_routing.handlers.queue_calls import QueueCalls, Waited
+from carillon_routing.handlers.queue_calls import QueueCalls
 from carillon_routing.handlers.slow_answers import NotYet, SlowAnswers
 from carillon_routing.settings import RoutingSettings
 from carillon_routing.testing import publish_company, with_plan

@@ -221,19 +221,21 @@ def test_web_addresses_answer_what_the_request_says() -> None:
 
 def test_a_queue_is_found_as_the_request_says() -> None:
     queue = {"id": "q", "max_size": 3, "max_wait_seconds": 90, "leave_without_agents": True, "full": {"user_id": "anna"}}
-    queue |= {"no_agents": {"user_id": "ben"}, "waited_too_long": {"user_id": "carl"}}
-    config = with_plan({"id": "q", "queue": {"queue_id": "q"}}, queues=[queue])
+    queue |= {"no_agents": {"user_id": "ben"}, "waited_too_long": {"user_id": "carl"}, "leave_key": "*"}
+    agents = [{"id": user_id, "user_id": user_id} for user_id in ("anna", "ben", "carl")]
+    queue["members"] = [{"agent_id": each["id"]} for each in agents]
+    config = with_plan({"id": "q", "queue": {"queue_id": "q"}}, queues=[queue], agents=agents)
 
     def ends(**found: int) -> list[tuple[str, str, int]]:
         return turns(config, queues={"q": pb.SimulatedQueue(**found)})
 
-    assert ends(waiting=2, agents_idle=3) == [("None", "queue_answered", 0)]
-    assert ends(waiting=3)[1:] == [("ring", "answered", 0)]
-    assert ends(agents_logged_in=0)[1:] == [("ring", "answered", 0)]
-    assert ends(waiting=1, agents_idle=1)[1:] == [("ring", "answered", 90)]
-    assert turns(config, queue_result="left_by_key", queue_seconds=7)[1] == ("hang_up", "", 7)
-    assert turns(config, talk_seconds=30, queue_seconds=5) == [("None", "queue_answered", 0), ("hang_up", "", 35)]
-    assert turns(config, gives_up_at_seconds=5, queue_seconds=9) == [("None", "gave_up", 0)]
+    assert ends(waiting=2, agents_idle=3) == [("ring", "answered", 0)]
+    assert ends(waiting=3) == [("ring", "answered", 0)]
+    assert ends(agents_logged_in=0) == [("ring", "answered", 0)]
+    assert ends(waiting=1, agents_idle=1)[-1] == ("ring", "answered", 90)
+    assert turns(config, queue_result="left_by_key", queue_seconds=7) == [("wait", "digits", 0), ("hang_up", "", 7)]
+    assert turns(config, talk_seconds=30, queue_seconds=5)[1:] == [("ring", "answered", 5), ("hang_up", "", 35)]
+    assert turns(config, gives_up_at_seconds=5, queue_seconds=9) == [("wait", "gave_up", 0)]
 
 
 PINNED = {"id": "anna", "last_name": "Anna", "outbound_pin_hash": hash_pin("4711", "salt"), "restriction_profile_id": "strict"}

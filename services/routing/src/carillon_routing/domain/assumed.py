@@ -4,13 +4,13 @@ Always: what begins later than the caller hangs up never happens; a ringing goes
 when nobody rings any more). What is spoken takes the time of its audio file, or of its text read aloud, unless a key stops it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from carillon_contracts.config import Audio
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain.cursor import SECRET_WAITS, Cursor
+from carillon_routing.domain.cursor import SECRET_WAITS, Cursor, QueueWait
 from carillon_routing.domain.facts import (
     Advance,
     Gather,
@@ -25,8 +25,9 @@ from carillon_routing.domain.facts import (
     RingResult,
     RingTarget,
     UserTarget,
+    Wait,
 )
-from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueueReason
+from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueueReason, Waited
 
 #: A ring step that nobody answers came to the first of these that a target came to.
 _WORST: tuple[RingResult, ...] = ("no_answer", "busy", "rejected", "congested", "unreachable")
@@ -51,15 +52,23 @@ class Assumed:
 
     results: Mapping[str, RingResult] = field(default_factory=lambda: MappingProxyType({}))
     keys: tuple[str, ...] = ()
-    #: Why the caller leaves queues that `queues` does not tell.
+    #: Why the caller leaves queues. Where queues are followed (`simulated_queues`), only what is done or found there so that it may come to
+    #: that, in queues that `queues` does not tell.
     queue: QueueReason = "answered"
     queues: Mapping[str, QueueAssumed] = field(default_factory=lambda: MappingProxyType({}))
-    #: Before an agent answers, or the caller leaves by key.
+    #: Before agents are free, or the caller leaves by key.
     queue_seconds: int = 0
+    #: Users who are logged in at no queue; all other agents are.
+    logged_out: frozenset[str] = frozenset()
+    #: By user: the seconds for which an agent talks on with somebody else, and those that one was idle before.
+    talks: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    idle: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     #: Cause (Q.850) with which who does not answer releases the call.
     causes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     #: Whoever answers does so after this many seconds of ringing.
     answer_seconds: int = 0
+    #: The same of one user or outside number.
+    answers: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     #: Whoever answered hangs up after this many seconds; None: they talk on, and the call stays there.
     talk_seconds: int | None = None
     #: The caller hangs up at this second of the call; None: never.
@@ -71,17 +80,23 @@ class Became:
     """The outcome of a step (None: routing is asked no more), its name (a key of `[happened]`), how long it took, and the talk."""
 
     kind: str
-    outcome: Outcome | None
+    outcome: Outcome | Waited | None
     ms: int = 0
     talk_ms: int = 0
     values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def became(config: TenantConfig, decided: Advance, assumed: Assumed, keys: list[str], elapsed_ms: int) -> Became | None:
+#: What becomes of a wait in a queue that is followed.
+Waits = Callable[[Wait, Cursor], Became]
+
+
+def became(
+    config: TenantConfig, decided: Advance, assumed: Assumed, keys: list[str], elapsed_ms: int, waits: Waits | None = None
+) -> Became | None:
     """What the step leads to; None: there the call stays. Takes what is pressed from `keys`; `elapsed_ms` since the call began."""
     if decided.at is None:
         return None
-    found = _became(config, decided, decided.at, assumed, keys)
+    found = _became(config, decided, decided.at, assumed, keys, waits)
     if assumed.gives_up_at is None:
         return found
     left = max(0, assumed.gives_up_at * 1000 - elapsed_ms)
@@ -91,7 +106,7 @@ def became(config: TenantConfig, decided: Advance, assumed: Assumed, keys: list[
     return Became("gave_up", GaveUp() if told else None, left)
 
 
-def _became(config: TenantConfig, decided: Advance, at: Cursor, assumed: Assumed, keys: list[str]) -> Became | None:
+def _became(config: TenantConfig, decided: Advance, at: Cursor, assumed: Assumed, keys: list[str], waits: Waits | None) -> Became | None:
     match decided.step:
         case Ring() as ring:
             return _rang(ring, assumed)
@@ -105,6 +120,8 @@ def _became(config: TenantConfig, decided: Advance, at: Cursor, assumed: Assumed
             return Became("secret_digits" if secret else "digits", Gathered(pressed), values={} if secret else {"digits": pressed})
         case EnterQueue(queue_id):
             return _queued(config, queue_id, assumed)
+        case Wait() as wait if waits is not None and isinstance(at.wait, QueueWait):
+            return waits(wait, at)
         case _:
             return None
 
@@ -146,7 +163,7 @@ def _one(target: RingTarget, assumed: Assumed, now: int, early: int) -> tuple[in
     """When its ringing ends (ms), and how."""
     result = assumed.results.get(who(target), "answered")
     stop = max(now, target.stop_ms - early)
-    answers = now + assumed.answer_seconds * 1000
+    answers = now + assumed.answers.get(who(target), assumed.answer_seconds) * 1000
     if result == "no_answer" or (result == "answered" and answers > stop):
         return stop, target, "no_answer"
     return (answers if result == "answered" else now), target, result
@@ -157,30 +174,20 @@ def who(target: RingTarget) -> str:
     return target.user_id if isinstance(target, UserTarget) else target.number
 
 
-def _queued(config: TenantConfig, queue_id: str, assumed: Assumed) -> Became | None:
+def _queued(config: TenantConfig, queue_id: str, assumed: Assumed) -> Became:
+    """Of a queue that is not followed."""
     reason, ms = _leaves(config, queue_id, assumed)
-    if reason is None:
-        return None
     if reason == "answered":
         ends = assumed.talk_seconds is not None
         return Became("queue_answered", QueueOver(reason) if ends else None, ms, (assumed.talk_seconds or 0) * 1000)
     return Became("queue_left", QueueOver(reason), ms, values={"reason": reason})
 
 
-def _leaves(config: TenantConfig, queue_id: str, assumed: Assumed) -> tuple[QueueReason | None, int]:
-    """Why the caller leaves the queue (None: waits for ever), and after how long (ms)."""
-    queue, found = config.queues.get(queue_id), assumed.queues.get(queue_id)
+def _leaves(config: TenantConfig, queue_id: str, assumed: Assumed) -> tuple[QueueReason, int]:
+    """Why the caller leaves the queue, and after how long (ms)."""
+    queue = config.queues.get(queue_id)
     longest = (queue.max_wait_seconds if queue is not None else 0) * 1000
     waits = assumed.queue_seconds * 1000
-    if queue is not None and found is not None:
-        if found.logged_in == 0 and queue.leave_without_agents:
-            return "no_agents", 0
-        if found.waiting >= queue.size_limit:
-            return "full", 0
-        if found.logged_in == 0 or (found.idle is not None and found.idle <= found.waiting):
-            return ("waited_too_long", longest) if longest else (None, 0)
-        if found.idle is not None:
-            return "answered", waits
     if assumed.queue == "waited_too_long":
         return assumed.queue, longest or waits
     if longest and waits >= longest and assumed.queue in ("answered", "left_by_key", "called_back", "removed"):

@@ -18,6 +18,13 @@ class EnterQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class Waited:
+    """A wait step is over; `digit` is one that leaves, or empty."""
+
+    digit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class QueuePlace:
     """Where a call stands; `position` from 1, or 0; `joined_at` seconds since 1970; `left`: why it is not there any more."""
 

@@ -15,10 +15,16 @@ from carillon_routing.domain.advance import decided as advance_knowing
 from carillon_routing.domain.asks import NOTHING, Known
 from carillon_routing.domain.assumed import Assumed, Became, became
 from carillon_routing.domain.assumed_facts import Day, FindOut, on_a_day
+from carillon_routing.domain.cursor import Cursor, QueueWait
 from carillon_routing.domain.facts import Advance, CallFacts, Delegate, Entered, Outcome, Ring, RingTarget, UserTarget
+from carillon_routing.domain.queue_steps import Waited
+from carillon_routing.domain.simulated_queues import SimulatedQueues
 
-#: A call that rings, speaks and asks more often is not followed any further.
-MAX_TURNS = 100
+#: A call that rings, speaks and asks more often, or waits and is offered more often in queues, or longer, is not followed any further.
+MAX_TURNS, MAX_QUEUE_TURNS, MAX_MS = 100, 400, 86_400_000
+
+
+NOT_FOLLOWED = Became("not_followed", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +59,40 @@ def followed(
     first: Outcome | None = None,
     begun: tuple[Advance, ...] = (),
     known: Known = NOTHING,
+    queues: SimulatedQueues | None = None,
 ) -> Iterator[Turn]:
-    """The decisions in order, each at its moment; the last one is where the call stays. `at` is aware; `find_out` None: a quiet day.
+    """The decisions in order, each at its moment; the last one is where the call stays, or `not_followed` any further. `at` is aware;
+    `find_out` None: a quiet day.
 
-    `begun`: the first decisions, where they are known; `known`: what is not to be found out any more.
+    `begun`: the first decisions, where they are known; `known`: what is not to be found out any more; `queues` None: they are one step.
     """
     keys, find_out = list(assumed.keys), find_out or on_a_day(config, Day())
-    outcome: Outcome | None = first or Entered()
-    cursor, elapsed, number = None, 0, 0
-    while outcome is not None and number < MAX_TURNS:
+    outcome: Outcome | Waited | None = first or Entered()
+    cursor, elapsed, number, in_queues = None, 0, 0, 0
+
+    def engine(cursor: Cursor | None, outcome: Outcome, now: datetime) -> Advance:
+        return advance_knowing(config, call, cursor, outcome, now, find_out, known)
+
+    while outcome is not None:
         now = at + timedelta(milliseconds=elapsed)
-        decided = begun[number] if number < len(begun) else advance_knowing(config, call, cursor, outcome, now, find_out, known)
-        found = became(config, decided, assumed, keys, elapsed)
-        yield Turn(now, decided, found)
+        if number < len(begun):
+            decided = begun[number]
+        elif queues is not None:
+            decided = queues.decide(engine, cursor, outcome, now)
+        else:
+            assert not isinstance(outcome, Waited)
+            decided = engine(cursor, outcome, now)
+        found = became(config, decided, assumed, keys, elapsed, queues.became if queues is not None else None)
         cursor, number = decided.at, number + 1
-        outcome = found.outcome if found is not None else None
+        if queues is not None and cursor is not None and isinstance(cursor.wait, QueueWait):
+            in_queues += 1
+            if isinstance(decided.step, Ring) and found is not None:
+                queues.answers(decided.step, found)
         elapsed += found.ms + found.talk_ms if found is not None else 0
+        if number - in_queues >= MAX_TURNS or in_queues >= MAX_QUEUE_TURNS or elapsed > MAX_MS:
+            found = NOT_FOLLOWED if found is not None and found.outcome is not None else found
+        yield Turn(now, decided, found)
+        outcome = found.outcome if found is not None else None
 
 
 def with_draft(config: TenantConfig, draft: PlanDraft) -> TenantConfig:

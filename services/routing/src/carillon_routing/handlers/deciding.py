@@ -19,8 +19,8 @@ from carillon_routing.domain.facts import Advance, CallFacts, Entered, FactRead,
 from carillon_routing.domain.facts import TraceLine as Line
 from carillon_routing.domain.made_of import MadeOf, as_read, hidden
 from carillon_routing.domain.pending import Pending, encode
-from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueuePlace, QueueReason
-from carillon_routing.handlers.queue_calls import QueueCalls, Waited
+from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueuePlace, QueueReason, Waited
+from carillon_routing.handlers.queue_calls import QueueCalls
 from carillon_routing.handlers.slow_answers import NotYet, SlowAnswers
 from carillon_routing.ports import FactFinder
 

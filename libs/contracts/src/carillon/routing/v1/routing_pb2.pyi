@@ -263,6 +263,66 @@ class SimulateRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class AnswersAfterSecondsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class TalkingSecondsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class IdleSecondsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CALLER_FIELD_NUMBER: _builtins.int
     CALLER_USER_ID_FIELD_NUMBER: _builtins.int
     DIALLED_FIELD_NUMBER: _builtins.int
@@ -294,6 +354,9 @@ class SimulateRequest(_message.Message):
     WRONG_CODES_FIELD_NUMBER: _builtins.int
     ANSWERED_TODAY_FIELD_NUMBER: _builtins.int
     TRUNK_CALLS_FIELD_NUMBER: _builtins.int
+    ANSWERS_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
+    TALKING_SECONDS_FIELD_NUMBER: _builtins.int
+    IDLE_SECONDS_FIELD_NUMBER: _builtins.int
     caller: _builtins.str
     """E.164; empty: withheld. For a call from inside the user's extension is taken."""
     caller_user_id: _builtins.str
@@ -301,8 +364,9 @@ class SimulateRequest(_message.Message):
     dialled: _builtins.str
     """As it is dialled, or the E.164 number for a call from a trunk."""
     queue_result: _builtins.str
-    """Why the caller leaves a queue that `queues` says nothing of: `answered` (also if empty), `full`, `waited_too_long`, `no_agents`,
-    `left_by_key`, `removed`, `called_back`.
+    """What is the matter with queues that `queues` says nothing of: `answered` (also if empty): agents are free; `full`; `no_agents`: none is
+    logged in; `waited_too_long`: none is free. Nor are they with `left_by_key` and `called_back`: the caller presses the queue's key, and
+    with `removed`: a supervisor lets the caller go. Whether the caller leaves, and why, follows of the queue, as in a call.
     """
     plan_draft_id: _builtins.str
     """A draft that decides in its plan's place."""
@@ -318,7 +382,7 @@ class SimulateRequest(_message.Message):
     answer_seconds: _builtins.int
     """Whoever answers does so after so many seconds of ringing."""
     queue_seconds: _builtins.int
-    """How long the caller waits in a queue before an agent answers, or before leaving it by key."""
+    """From the first queue on, until agents are free; in each queue, until the caller presses the key or is let go."""
     last_agent_user_id: _builtins.str
     """Whom a caller from outside talked with last (sticky agent), and who called the user last (call return)."""
     last_caller: _builtins.str
@@ -354,7 +418,7 @@ class SimulateRequest(_message.Message):
 
     @_builtins.property
     def logged_out_user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Members who are not logged in at their hunt groups; all others are."""
+        """Members who are not logged in at their hunt groups, and agents who are not at queues; all others are."""
 
     @_builtins.property
     def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -388,6 +452,18 @@ class SimulateRequest(_message.Message):
     def trunk_calls(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Calls that trunks have now (being called back when they are all full)."""
 
+    @_builtins.property
+    def answers_after_seconds(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """The same as answer_seconds of one user (by id) or outside number."""
+
+    @_builtins.property
+    def talking_seconds(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Users who talk with somebody else as agents when the call comes to its first queue, and for how long still; and for how long agents
+        were idle before. Who is not named has no call, and was not idle yet.
+        """
+
+    @_builtins.property
+    def idle_seconds(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
     def __init__(
         self,
         *,
@@ -422,10 +498,13 @@ class SimulateRequest(_message.Message):
         wrong_codes: _builtins.int = ...,
         answered_today: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         trunk_calls: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        answers_after_seconds: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        talking_seconds: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        idle_seconds: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_gives_up_at_seconds", b"_gives_up_at_seconds", "_talk_seconds", b"_talk_seconds", "at", b"at", "gives_up_at_seconds", b"gives_up_at_seconds", "talk_seconds", b"talk_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gives_up_at_seconds", b"_gives_up_at_seconds", "_talk_seconds", b"_talk_seconds", "answer_seconds", b"answer_seconds", "answered_today", b"answered_today", "at", b"at", "busy_user_ids", b"busy_user_ids", "caller", b"caller", "caller_name", b"caller_name", "caller_user_id", b"caller_user_id", "causes", b"causes", "dialled", b"dialled", "gives_up_at_seconds", b"gives_up_at_seconds", "keys", b"keys", "language", b"language", "last_agent_user_id", b"last_agent_user_id", "last_caller", b"last_caller", "limits", b"limits", "logged_out_user_ids", b"logged_out_user_ids", "mails_fail", b"mails_fail", "plan_draft_id", b"plan_draft_id", "queue_result", b"queue_result", "queue_seconds", b"queue_seconds", "queues", b"queues", "results", b"results", "schedule_modes", b"schedule_modes", "shares", b"shares", "talk_seconds", b"talk_seconds", "trunk_calls", b"trunk_calls", "trunk_id", b"trunk_id", "unregistered_user_ids", b"unregistered_user_ids", "variables", b"variables", "web_answers", b"web_answers", "wrong_codes", b"wrong_codes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gives_up_at_seconds", b"_gives_up_at_seconds", "_talk_seconds", b"_talk_seconds", "answer_seconds", b"answer_seconds", "answered_today", b"answered_today", "answers_after_seconds", b"answers_after_seconds", "at", b"at", "busy_user_ids", b"busy_user_ids", "caller", b"caller", "caller_name", b"caller_name", "caller_user_id", b"caller_user_id", "causes", b"causes", "dialled", b"dialled", "gives_up_at_seconds", b"gives_up_at_seconds", "idle_seconds", b"idle_seconds", "keys", b"keys", "language", b"language", "last_agent_user_id", b"last_agent_user_id", "last_caller", b"last_caller", "limits", b"limits", "logged_out_user_ids", b"logged_out_user_ids", "mails_fail", b"mails_fail", "plan_draft_id", b"plan_draft_id", "queue_result", b"queue_result", "queue_seconds", b"queue_seconds", "queues", b"queues", "results", b"results", "schedule_modes", b"schedule_modes", "shares", b"shares", "talk_seconds", b"talk_seconds", "talking_seconds", b"talking_seconds", "trunk_calls", b"trunk_calls", "trunk_id", b"trunk_id", "unregistered_user_ids", b"unregistered_user_ids", "variables", b"variables", "web_answers", b"web_answers", "wrong_codes", b"wrong_codes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__gives_up_at_seconds: _TypeAlias = _typing.Literal["gives_up_at_seconds"]  # noqa: Y015
     _WhichOneofArgType__gives_up_at_seconds: _TypeAlias = _typing.Literal["_gives_up_at_seconds", b"_gives_up_at_seconds"]  # noqa: Y015
@@ -440,17 +519,21 @@ Global___SimulateRequest: _TypeAlias = SimulateRequest  # noqa: Y015
 
 @_typing.final
 class SimulatedQueue(_message.Message):
+    """Agents are those of the configuration: so many of the queue's members, the first ones, of those who are not said to be logged out."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     WAITING_FIELD_NUMBER: _builtins.int
     AGENTS_LOGGED_IN_FIELD_NUMBER: _builtins.int
     AGENTS_IDLE_FIELD_NUMBER: _builtins.int
     waiting: _builtins.int
-    """Callers who wait."""
+    """Callers who wait already, with no priority: at most 100, or so many that the queue is full. They are answered like the caller, and
+    talk as long.
+    """
     agents_logged_in: _builtins.int
-    """Unset: enough."""
+    """Unset: all."""
     agents_idle: _builtins.int
-    """If no more are idle than callers wait already, the caller waits to the longest time of the queue; unset: as `queue_result` says."""
+    """The others talk for ever, or as long as `talking_seconds` says; unset: all who are logged in."""
     def __init__(
         self,
         *,
@@ -597,12 +680,14 @@ class SimulatedTurn(_message.Message):
     OUTCOME_VALUES_FIELD_NUMBER: _builtins.int
     OUTCOME_SENTENCE_FIELD_NUMBER: _builtins.int
     outcome: _builtins.str
-    """What is assumed to become of the step, a key of `happened` in docs/explain.md; empty: there the call stays."""
+    """What is assumed to become of the step, a key of `happened` in docs/explain.md; empty: there the call stays. `not_followed`: the call goes
+    on after 100 steps, 400 in queues, a day, or more than can be worked out in 5 s.
+    """
     outcome_sentence: _builtins.str
     """Set if words were asked for."""
     @_builtins.property
     def step(self) -> _call_application_pb2.Step:
-        """What media would carry out; unset for a queue, which the last line of the trace names."""
+        """What media would carry out; unset where a queue takes the caller, in what is compared or replayed: its last line of the trace names it."""
 
     @_builtins.property
     def trace(self) -> _containers.RepeatedCompositeFieldContainer[_call_application_pb2.TraceEntry]: ...

@@ -60,7 +60,8 @@ class RoutingServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Simulate(self, request, context):
-        """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given.
+        """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given; also through queues, with what is
+        said there, whom the caller is offered to and the ways out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

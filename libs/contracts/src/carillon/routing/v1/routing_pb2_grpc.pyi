@@ -35,7 +35,9 @@ class RoutingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RoutingServiceAsyncStub: ...
     Simulate: _grpc.UnaryUnaryMultiCallable[_routing_pb2.SimulateRequest, _routing_pb2.SimulateResponse]
-    """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given."""
+    """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given; also through queues, with what is
+    said there, whom the caller is offered to and the ways out.
+    """
     ReplayCall: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ReplayCallRequest, _routing_pb2.ReplayCallResponse]
     """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time; and, if
     another configuration is named, follows the call with that one, too.
@@ -53,7 +55,9 @@ class RoutingServiceStub:
 class RoutingServiceAsyncStub(RoutingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Simulate: _aio.UnaryUnaryMultiCallable[_routing_pb2.SimulateRequest, _routing_pb2.SimulateResponse]  # type: ignore[assignment]
-    """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given."""
+    """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given; also through queues, with what is
+    said there, whom the caller is offered to and the ways out.
+    """
     ReplayCall: _aio.UnaryUnaryMultiCallable[_routing_pb2.ReplayCallRequest, _routing_pb2.ReplayCallResponse]  # type: ignore[assignment]
     """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time; and, if
     another configuration is named, follows the call with that one, too.
@@ -74,7 +78,9 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_pb2.SimulateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_routing_pb2.SimulateResponse, _abc.Awaitable[_routing_pb2.SimulateResponse]]:
-        """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given."""
+        """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given; also through queues, with what is
+        said there, whom the caller is offered to and the ways out.
+        """
 
     @_abc_1.abstractmethod
     def ReplayCall(
