@@ -150,10 +150,11 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     "voicemail": _EVERYWHERE
     | _service("common.v1.CallApplication", SERVICE, "Next Await")
     | _service("voicemail.v1.ConferenceInvitationService", ADMIN, "InviteToConference CancelInvitation ListInvitations")
+    | _service("voicemail.v1.MessageService", READER, "ExportLetters")
     | _service(
         "voicemail.v1.MessageService",
-        READER,
-        "ListMessages GetMessage FetchMessageAudio MarkMessage DeleteMessage UndeleteMessage ExportLetters",
+        READER | OWN,
+        "ListMessages GetMessage FetchMessageAudio MarkMessage DeleteMessage UndeleteMessage",
     ),
     "cdr": _EVERYWHERE
     | _service("cdr.v1.LedgerService", SERVICE, "ConfirmCalls")

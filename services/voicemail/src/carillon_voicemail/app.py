@@ -24,6 +24,7 @@ from carillon_kit.object_store import NatsObjectStore, ObjectStore
 from carillon_kit.outbox import Outbox
 from carillon_kit.postgres import migrate, open_pool
 from carillon_voicemail import erasures
+from carillon_voicemail.access import Access
 from carillon_voicemail.adapters.conference_door import ConferenceDoor
 from carillon_voicemail.adapters.letters_kept import KeptLetters
 from carillon_voicemail.adapters.maildir import Maildir
@@ -95,7 +96,7 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         server = await guarded_server(settings, "voicemail", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         conferences = ConferenceApplication(configuration, ConferenceDoor(pool), SystemClock())
         kept_letters = KeptLetters(Maildir(settings.maildir) if settings.maildir is not None else None)
-        messages_api = MessageApi(messages, objects, partial(kept_letters.to, pool))
+        messages_api = MessageApi(messages, objects, partial(kept_letters.to, pool), Access(configuration))
         _add_services(server, VoicemailApplication(configuration, conferences), messages_api)
         letters = PostgresLetters(pool)
         letter_sender = LetterSender(
@@ -165,4 +166,4 @@ def _transport(settings: VoicemailSettings) -> MailTransport:
 
 def _add_services(server: GrpcServer, application: VoicemailApplication, messages: MessageApi) -> None:
     server.add(add_CallApplicationServicer_to_server, application, APPLICATION_SERVICE, APPLICATION_RIGHTS)
-    server.add(add_MessageServiceServicer_to_server, messages, MESSAGE_SERVICE, MESSAGE_RIGHTS)
+    server.add(add_MessageServiceServicer_to_server, messages, MESSAGE_SERVICE, MESSAGE_RIGHTS, checks_profiles=True)

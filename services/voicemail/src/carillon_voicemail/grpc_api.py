@@ -1,6 +1,7 @@
 """`CallApplication` for media, `MessageService` for people and systems of a tenant.
 
-Always: a message is read with the tenant of the caller's token, so that another tenant's is as if it were not there.
+Always: a message is read with the tenant of the caller's token, and of the mailboxes that the caller reaches, so that another tenant's or
+somebody else's is as if it were not there.
 """
 
 import json
@@ -16,11 +17,12 @@ from carillon.common.v1 import call_application_pb2 as app_pb
 from carillon.common.v1 import call_application_pb2_grpc as app_rpc
 from carillon.voicemail.v1 import voicemail_pb2 as pb
 from carillon.voicemail.v1 import voicemail_pb2_grpc as rpc
-from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, SERVICE, USER
 from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unavailable
 from carillon_kit.grpc_server import current_tenant
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_kit.pages import decode_token, encode_token, page_size
+from carillon_voicemail.access import Access
 from carillon_voicemail.adapters.letters_kept import KeptLetter
 from carillon_voicemail.conference_application import ConferenceApplication, is_for
 from carillon_voicemail.domain import dialogue
@@ -32,8 +34,9 @@ MESSAGE_SERVICE = "carillon.voicemail.v1.MessageService"
 _READERS = frozenset({ADMIN, OPERATOR, SERVICE})
 APPLICATION_RIGHTS = {"Next": frozenset({SERVICE}), "Await": frozenset({SERVICE})}
 MESSAGE_RIGHTS = dict.fromkeys(
-    ("ListMessages", "GetMessage", "FetchMessageAudio", "MarkMessage", "DeleteMessage", "UndeleteMessage", "ExportLetters"), _READERS
-)
+    ("ListMessages", "GetMessage", "FetchMessageAudio", "MarkMessage", "DeleteMessage", "UndeleteMessage"),
+    _READERS | {DEPARTMENT_ADMIN, USER},
+) | {"ExportLetters": _READERS}
 _MARKS = {
     pb.MESSAGE_STATE_NEW: MessageState.NEW,
     pb.MESSAGE_STATE_HEARD: MessageState.HEARD,
@@ -150,16 +153,17 @@ def step_message(step: dialogue.Step) -> app_pb.Step:
 class MessageApi(rpc.MessageServiceServicer):
     """Reads messages and their audio."""
 
-    def __init__(self, messages: Messages, objects: ObjectStore, letters: Letters) -> None:
+    def __init__(self, messages: Messages, objects: ObjectStore, letters: Letters, access: Access) -> None:
         self._messages = messages
         self._objects = objects
         self._letters = letters
+        self._access = access
 
     async def ListMessages(self, request: pb.ListMessagesRequest, context: Any) -> pb.ListMessagesResponse:
         """One page, newest first."""
-        size = page_size(request.page_size)
-        after = _position(request)
-        found = await self._messages.list(current_tenant(), _mailbox(request), after, size + 1, deleted=request.show_deleted)
+        among = self._access.mailboxes()
+        size, after, box = page_size(request.page_size), _position(request), _mailbox(request)
+        found = await self._messages.list(current_tenant(), box, after, size + 1, among=among, deleted=request.show_deleted)
         response = pb.ListMessagesResponse(messages=[message_proto(message) for message in found[:size]])
         if len(found) > size:
             last = found[size - 1]
@@ -169,11 +173,11 @@ class MessageApi(rpc.MessageServiceServicer):
 
     async def GetMessage(self, request: pb.GetMessageRequest, context: Any) -> pb.GetMessageResponse:
         """One message."""
-        return pb.GetMessageResponse(message=message_proto(await self._get(request.message_id)))
+        return pb.GetMessageResponse(message=message_proto(await self._get(request.message_id, self._access.mailboxes())))
 
     async def FetchMessageAudio(self, request: pb.FetchMessageAudioRequest, context: Any) -> AsyncIterator[pb.FetchMessageAudioResponse]:
         """The WAV file in chunks."""
-        message = await self._get(request.message_id)
+        message = await self._get(request.message_id, self._access.mailboxes())
         try:
             audio = await self._objects.get(message.object)
         except ObjectNotFound as error:
@@ -185,26 +189,29 @@ class MessageApi(rpc.MessageServiceServicer):
 
     async def MarkMessage(self, request: pb.MarkMessageRequest, context: Any) -> pb.MarkMessageResponse:
         """Not of one that is deleted."""
+        among = self._access.mailboxes("write")
         mark = _MARKS.get(request.state)
         if mark is None:
             raise InvalidArgument({"state": "must be new, heard or saved"})
-        if (await self._get(request.message_id)).state is MessageState.DELETED:
+        if (await self._get(request.message_id, among)).state is MessageState.DELETED:
             raise FailedPrecondition([("DELETED", f"messages/{request.message_id}", "is deleted: undelete it first")])
         return pb.MarkMessageResponse(message=await self._mark(request.message_id, mark))
 
     async def DeleteMessage(self, request: pb.DeleteMessageRequest, context: Any) -> pb.DeleteMessageResponse:
         """It can be taken back for some days."""
+        await self._get(request.message_id, self._access.mailboxes("write"))
         return pb.DeleteMessageResponse(message=await self._mark(request.message_id, MessageState.DELETED))
 
     async def UndeleteMessage(self, request: pb.UndeleteMessageRequest, context: Any) -> pb.UndeleteMessageResponse:
         """One that is there stays as it is."""
-        message = await self._get(request.message_id)
+        message = await self._get(request.message_id, self._access.mailboxes("write"))
         if message.state is not MessageState.DELETED:
             return pb.UndeleteMessageResponse(message=message_proto(message))
         return pb.UndeleteMessageResponse(message=await self._mark(request.message_id, MessageState.HEARD))
 
     async def ExportLetters(self, request: pb.ExportLettersRequest, context: Any) -> AsyncIterator[pb.ExportLettersResponse]:
         """Of the caller's tenant alone, whatever the address."""
+        self._access.mailboxes()
         if not 3 <= len(request.address) <= _LONGEST_ADDRESS or "\0" in request.address:
             raise InvalidArgument({"address": f"must be an e-mail address of at most {_LONGEST_ADDRESS} characters"})
         async for each in self._letters(current_tenant(), request.address):
@@ -212,9 +219,9 @@ class MessageApi(rpc.MessageServiceServicer):
             letter = pb.Letter(letter_id=str(each.letter_id), state=state, to=each.to, subject=each.subject, content=each.content)
             yield pb.ExportLettersResponse(letter=letter)
 
-    async def _get(self, message_id: str) -> Message:
+    async def _get(self, message_id: str, among: frozenset[str] | None) -> Message:
         message = await self._messages.get(current_tenant(), _uuid(message_id))
-        if message is None:
+        if message is None or (among is not None and message.mailbox_id not in among):
             raise NotFound(f"messages/{message_id}")
         return message
 

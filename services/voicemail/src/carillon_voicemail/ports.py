@@ -1,6 +1,6 @@
 """What the handlers need from outside: messages, e-mail jobs, audio, configuration, a mail server."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -54,9 +54,17 @@ class Messages(Protocol):
         """The message with that state, which its box's counts tell if it had another; None: there is none. Raises `StoreUnavailable`."""
 
     async def list(
-        self, tenant: str, mailbox_id: str | None, after: tuple[datetime, UUID] | None, limit: int, *, deleted: bool = False
+        self,
+        tenant: str,
+        mailbox_id: str | None,
+        after: tuple[datetime, UUID] | None,
+        limit: int,
+        *,
+        among: Collection[str] | None = None,
+        deleted: bool = False,
     ) -> Sequence[Message]:
-        """Newest first; `after` is (received_at, message_id) of the last one that was read. `deleted`: those that can be taken back too."""
+        """Of one box, or of all, or `among` these; newest first. `after` is (received_at, message_id) of the last one that was read;
+        `deleted`: those that can be taken back too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, uuid5
 
 from carillon_contracts.call import RecordingFinished
-from carillon_contracts.config import ConfigChanged, Mailbox, Resource, Tenant
+from carillon_contracts.config import ConfigChanged, Resource, Tenant
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import call_subject, config_subject
 
@@ -32,9 +32,9 @@ def tone_wav(seconds: float = 0.5, hertz: float = 440.0) -> bytes:
     return file.getvalue()
 
 
-def company(*mailboxes: Mailbox, tenant: str = "dupont", language: str = "fr") -> list[tuple[str, bytes]]:
-    """The configuration events of a tenant with these mailboxes: subject and bytes."""
-    resources: Sequence[Resource] = (Tenant(id=tenant, realm=f"{tenant}.example", language=language), *mailboxes)
+def company(*more: Resource, tenant: str = "dupont", language: str = "fr") -> list[tuple[str, bytes]]:
+    """The configuration events of a tenant with these resources: subject and bytes."""
+    resources: Sequence[Resource] = (Tenant(id=tenant, realm=f"{tenant}.example", language=language), *more)
     return [_config(tenant, seq, resource) for seq, resource in enumerate(resources, 1)]
 
 

@@ -2,7 +2,7 @@
 was left before its mailbox went to somebody else is not stored, and its audio goes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -51,6 +51,7 @@ _GET = f"{_SELECT} where m.tenant = $1 and m.message_id = $2"
 _LIST = f"""{_SELECT}
  where m.tenant = $1
    and ($2::text is null or m.mailbox_id = $2)
+   and ($7::text[] is null or m.mailbox_id = any($7))
    and ($6 or m.mark <> 'deleted')
    and ($3::timestamptz is null or (m.received_at, m.message_id) < ($3, $4::uuid))
  order by m.received_at desc, m.message_id desc limit $5"""
@@ -170,12 +171,19 @@ class PostgresMessages:
         return len(gone)
 
     async def list(
-        self, tenant: str, mailbox_id: str | None, after: tuple[datetime, UUID] | None, limit: int, *, deleted: bool = False
+        self,
+        tenant: str,
+        mailbox_id: str | None,
+        after: tuple[datetime, UUID] | None,
+        limit: int,
+        *,
+        among: Collection[str] | None = None,
+        deleted: bool = False,
     ) -> Sequence[Message]:
         """See the port."""
-        position = after or (None, None)
+        position, boxes = after or (None, None), None if among is None else list(among)
         async with acquired(self._pool, self._timeout) as connection:
-            rows = await connection.fetch(_LIST, tenant, mailbox_id, *position, limit, deleted, timeout=self._timeout)
+            rows = await connection.fetch(_LIST, tenant, mailbox_id, *position, limit, deleted, boxes, timeout=self._timeout)
         return [read_message(row) for row in rows]
 
 

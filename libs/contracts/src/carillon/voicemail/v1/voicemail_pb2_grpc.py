@@ -75,7 +75,8 @@ class MessageServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ListMessages(self, request, context):
-        """ListMessages lists a mailbox's messages, newest first.
+        """ListMessages lists a mailbox's messages, newest first. A department's admin is given those of the department's mailboxes and of its people's,
+        a person those of their own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,7 +32,9 @@ class MessageServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MessageServiceAsyncStub: ...
     ListMessages: _grpc.UnaryUnaryMultiCallable[_voicemail_pb2.ListMessagesRequest, _voicemail_pb2.ListMessagesResponse]
-    """ListMessages lists a mailbox's messages, newest first."""
+    """ListMessages lists a mailbox's messages, newest first. A department's admin is given those of the department's mailboxes and of its people's,
+    a person those of their own.
+    """
     GetMessage: _grpc.UnaryUnaryMultiCallable[_voicemail_pb2.GetMessageRequest, _voicemail_pb2.GetMessageResponse]
     FetchMessageAudio: _grpc.UnaryStreamMultiCallable[_voicemail_pb2.FetchMessageAudioRequest, _voicemail_pb2.FetchMessageAudioResponse]
     """FetchMessageAudio streams the message as a WAV file in chunks of at most 64 KiB."""
@@ -51,7 +53,9 @@ class MessageServiceStub:
 class MessageServiceAsyncStub(MessageServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListMessages: _aio.UnaryUnaryMultiCallable[_voicemail_pb2.ListMessagesRequest, _voicemail_pb2.ListMessagesResponse]  # type: ignore[assignment]
-    """ListMessages lists a mailbox's messages, newest first."""
+    """ListMessages lists a mailbox's messages, newest first. A department's admin is given those of the department's mailboxes and of its people's,
+    a person those of their own.
+    """
     GetMessage: _aio.UnaryUnaryMultiCallable[_voicemail_pb2.GetMessageRequest, _voicemail_pb2.GetMessageResponse]  # type: ignore[assignment]
     FetchMessageAudio: _aio.UnaryStreamMultiCallable[_voicemail_pb2.FetchMessageAudioRequest, _voicemail_pb2.FetchMessageAudioResponse]  # type: ignore[assignment]
     """FetchMessageAudio streams the message as a WAV file in chunks of at most 64 KiB."""
@@ -73,7 +77,9 @@ class MessageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _voicemail_pb2.ListMessagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_voicemail_pb2.ListMessagesResponse, _abc.Awaitable[_voicemail_pb2.ListMessagesResponse]]:
-        """ListMessages lists a mailbox's messages, newest first."""
+        """ListMessages lists a mailbox's messages, newest first. A department's admin is given those of the department's mailboxes and of its people's,
+        a person those of their own.
+        """
 
     @_abc_1.abstractmethod
     def GetMessage(
