@@ -106,7 +106,7 @@ def sections() -> dict[str, type[Resource]]:
     return {kind.PLURAL: kind for kind in RESOURCES.values() if kind is not Tenant}
 
 
-def _check(document: Document, kind: type[Resource], value: Any, path: Path, into: dict[str, Any]) -> Iterator[Mistake]:
+def check_resource(document: Document, kind: type[Resource], value: Any, path: Path, into: dict[str, Any]) -> Iterator[Mistake]:
     """Check one resource; put its JSON, defaults left out, into `into`."""
     if not isinstance(value, dict):
         yield document.mistake(path, "must hold fields")
@@ -133,7 +133,7 @@ def check(document: Document) -> dict[str, Any]:
         mistakes.append(Mistake(1, "tenant", "is missing"))
     for section, value in document.data.items():
         if section == "tenant":
-            mistakes += _check(document, Tenant, value, ("tenant",), company["tenant"])
+            mistakes += check_resource(document, Tenant, value, ("tenant",), company["tenant"])
         elif section not in known:
             mistakes.append(document.mistake((section,), f"is none of tenant, {', '.join(sorted(known))}"))
         elif value is not None and not isinstance(value, list):
@@ -141,7 +141,7 @@ def check(document: Document) -> dict[str, Any]:
         else:
             company[section] = [{} for _ in value or ()]
             for index, item in enumerate(value or ()):
-                mistakes += _check(document, known[section], item, (section, index), company[section][index])
+                mistakes += check_resource(document, known[section], item, (section, index), company[section][index])
     if mistakes:
         raise BadCompany(document.name, sorted(mistakes, key=lambda mistake: mistake.line))
     return company

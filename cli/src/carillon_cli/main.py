@@ -57,6 +57,7 @@ COMMANDS = {
     "plane": "what the media plane of a node does: calls, packets, drops, ports, load",
     "bans": "addresses and accounts that are kept out after an attack, and letting them in again",
     "logins": "passwords, locks and second factors of people who use the API",
+    "tenants": "tenants and resellers themselves: listed, as of a time, many made or changed in one step",
     "keys": "keys of systems that use the API",
     "provision": "an address for a phone to fetch its settings from",
     "clock": "set the time of day that routing goes by (test systems only)",

@@ -99,7 +99,7 @@ def test_what_is_lifted_is_an_address_or_an_account() -> None:
         wanted("")
 
 
-async def nothing(*_: object) -> list[object]:
+async def nothing(*_: object, **options: object) -> list[object]:
     return []
 
 

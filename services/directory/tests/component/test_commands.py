@@ -75,3 +75,41 @@ async def test_every_kind_is_listed_shown_compared_exported_and_applied_as_it_is
         }
         assert not OUTPUT_ONLY & set(company.parse(shown, "shown").data)
     assert read(told) == wanted, "as one file, what the lists say is the company"
+
+
+ABOVE = """
+resellers:
+  - {id: riviera, display_name: Riviera, max_tenants: 3}
+tenants:
+  - {id: bonnard, realm: bonnard.example, reseller_id: riviera, limits: {max_calls: 4}}
+  - {id: cosset, realm: cosset.example}
+"""
+
+
+@pytest.mark.feature("D-24")
+async def test_tenants_and_resellers_are_listed_changed_and_told_of(carillon: Run, tmp_path: Path) -> None:
+    file = tmp_path / "above.yaml"
+
+    async def applied(text: str, *more: str, ends: int = 0) -> list[str]:
+        file.write_text(text)
+        return (await carillon("tenants", "--apply", str(file), *more, ends=ends)).splitlines()  # type: ignore[no-any-return]
+
+    made = ["+ reseller riviera", "+ tenant bonnard", "+ tenant cosset"]
+    assert await applied(ABOVE, "--dry-run") == [*made, "3 resources would change"]
+    assert await applied(ABOVE, "--reason", "they begin") == [*made, "3 resources changed"]
+    assert "cosset" in await carillon("tenants")
+    listed = await carillon("tenants", "--filter", "reseller_id = riviera")
+    assert [line.split() for line in listed.splitlines()[1:]] == [["bonnard", "bonnard.example", "riviera"]]
+    assert [line.split() for line in (await carillon("tenants", "--resellers")).splitlines()[1:]] == [["riviera", "Riviera", "3"]]
+
+    changed = ABOVE.replace("{max_calls: 4}", "{}").replace("Riviera", "''").replace("  - {id: cosset, realm: cosset.example}\n", "")
+    told = await applied(f"{changed}gone: {{tenants: [cosset]}}\n")
+    assert told == ["~ reseller riviera (display_name)", "~ tenant bonnard (limits)", "- tenant cosset", "3 resources changed"]
+    past = (await carillon("tenants", "--history", "cosset")).splitlines()
+    assert [("deleted" in line, "they begin" in line) for line in past[1:]] == [(True, False), (False, True)]
+    assert len((await carillon("tenants", "--resellers", "--history", "riviera")).splitlines()) == 3
+    assert "cosset" not in await carillon("tenants")
+    assert "cosset" not in await carillon("tenants", "--as-of", "2001-01-01T00:00")
+
+    for wrong in ("tenants: [{id: x}]\n", "tenant: {}\n", "gone: {tenants: x}\n", "gone: {users: [x]}\n", "tenants: []\n", "- x\n"):
+        assert await applied(wrong, ends=1) == []
