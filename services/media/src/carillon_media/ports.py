@@ -391,7 +391,7 @@ class Parts:
     sources: MediaSources = field(default_factory=MediaSources)
     #: RFC 3389 is agreed to where it is offered.
     comfort_noise: bool = False
-    #: How long calls wait to be served.
+    #: How many calls are in set-up.
     backlog: Backlog = field(default_factory=Backlog)
     #: Hosts whose audio is of another IP version than their SIP.
     families: Families = field(default_factory=Families)

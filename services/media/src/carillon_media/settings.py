@@ -92,8 +92,8 @@ class MediaSettings(ServiceSettings):
     silence_seconds: float = Field(default=300.0, ge=0)
     #: At the end (SIGTERM, `NodeService.Drain`): how long calls may go on before they are cut. The shutdown gets that time besides.
     drain_seconds: float = Field(default=0.0, ge=0)
-    #: New calls, but those for help, get 503 with Retry-After while every call has waited longer than this, for as long, for what it has
-    #: to do here (the journal, the media plane, this process itself; not routing).
+    #: New calls, but those for help, get 503 with Retry-After while so many are in set-up that they would wait about one and a half times
+    #: this for what is to be done here (by the journal, the media plane, this process itself; not by routing).
     overload_seconds: float = Field(default=0.5, gt=0)
     #: Calls of a process that died are taken up again by one that starts within this; 0: they are ended.
     resume_seconds: float = Field(default=60.0, ge=0)

@@ -126,7 +126,7 @@ async def test_calls_in_excess_are_told_when_to_come_back_and_those_let_in_succe
     async with house_with(tmp_path, overload_seconds=0.1) as house:
         house.application.follow(words.ring("bob"))
         async with sipp.phone(house, "uas"):
-            burst = sipp.Sipp(house, "uac_or_refused", sipp.free_port(), "-m", str(calls), "-r", "40", "-d", "100")
+            burst = sipp.Sipp(house, "uac_or_refused", sipp.free_port(), "-m", str(calls), "-r", "200", "-d", "100")
             assert await burst.run() == 0, burst.errors()
             await house.ended()
     taken = [event for event in house.events() if event.type == "carillon.call.ended.v1"]

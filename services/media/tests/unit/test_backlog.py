@@ -1,77 +1,112 @@
-"""When new calls are refused: while every call waits long, and never because of one."""
+"""When new calls are refused: when they come faster than they can be served, and never because others are away for a moment."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from random import Random
 
 import pytest
 
-from carillon_media.domain.backlog import LONGEST, MANY, Backlog
+from carillon_media.domain.backlog import AT_FIRST, MANY, Backlog, Stage
 
 pytestmark = pytest.mark.feature("M-1")
 
 
-def busy(backlog: Backlog, start: float, stop: float, waited: float) -> None:
-    """From `start` to `stop` a call is served every 10 ms, each after it waited so long."""
-    for step in range(round((stop - start) * 100)):
-        backlog.began(start + step / 100 - waited)
-        backlog.served(start + step / 100 - waited, start + step / 100)
+@dataclass
+class Served:
+    """What became of calls: seconds that each waited for us, and how many were refused."""
+
+    waited: list[float] = field(default_factory=list)
+    refused: int = 0
 
 
-def waiting(backlog: Backlog, now: float, calls: int = MANY) -> Backlog:
-    for _ in range(calls):
-        backlog.began(now)
-    return backlog
+def serve(rate: float, arrivals: float, seconds: float, *, away: tuple[float, float] = (0.0, 0.0), seed: int = 1) -> Served:
+    """A process that does one thing after the other and serves `rate` calls a second: half of the work before it asks routing, half
+    after the answer, which comes 20 ms later, or when routing is back. Calls come at random, `arrivals` a second."""
+    backlog, random, served = Backlog(), Random(seed), Served()
+    work: deque[tuple[float, float, bool]] = deque()
+    answers: deque[tuple[float, float]] = deque()
+    clock, comes = 0.0, random.expovariate(arrivals)
+    while comes < seconds or work or answers:
+        clock = (
+            max(clock, work[0][0]) if work else min(comes if comes < seconds else float("inf"), answers[0][0] if answers else float("inf"))
+        )
+        while answers and answers[0][0] <= clock:
+            at, waited = answers.popleft()
+            backlog.returned()
+            work.append((at, waited, True))
+        while comes <= clock and comes < seconds:
+            if backlog.high(comes):
+                served.refused += 1
+            else:
+                backlog.began(comes)
+                work.append((comes, 0.0, False))
+            comes += random.expovariate(arrivals)
+        if not work:
+            continue
+        came, waited, last = work.popleft()
+        clock = max(clock, came) + random.uniform(0.5, 1.5) / rate / 2
+        waited += clock - came
+        if last:
+            backlog.through("back")
+            served.waited.append(waited)
+        else:
+            backlog.left()
+            answers.append((away[1] if away[0] <= clock < away[1] else clock + 0.02, waited))
+    return served
 
 
-def test_calls_that_are_served_soon_refuse_nobody() -> None:
-    backlog = waiting(Backlog(0.5), 0.0)
-    assert not backlog.high(0.0)
-    busy(backlog, 0.0, 10.0, waited=0.4)
-    assert not backlog.high(10.0)
+@pytest.mark.parametrize("rate", [50, 100, 200, 800])
+@pytest.mark.parametrize("load", [0.5, 0.7, 0.9])
+def test_nobody_is_refused_while_calls_come_slower_than_they_can_be_served(rate: float, load: float) -> None:
+    assert serve(rate, load * rate, 60).refused == 0
 
 
-def test_calls_that_all_wait_long_for_as_long_have_others_refused_until_they_wait_no_more() -> None:
-    backlog = waiting(Backlog(0.5), 0.0)
-    busy(backlog, 0.1, 0.6, waited=0.6)
-    assert not backlog.high(0.6)
-    busy(backlog, 0.6, 2.0, waited=0.6)
-    assert backlog.high(2.0)
-    busy(backlog, 2.0, 2.1, waited=0.1)
-    assert not backlog.high(2.1)
+@pytest.mark.parametrize("rate", [100, 200, 800])
+@pytest.mark.parametrize("load", [1.2, 1.5, 2, 3])
+def test_when_calls_come_faster_as_many_are_served_as_can_be_and_none_waits_long(rate: float, load: float) -> None:
+    served = serve(rate, load * rate, 30)
+    assert served.refused > 0
+    assert len(served.waited) >= 0.9 * rate * 30
+    assert max(served.waited) < 1.0
 
 
-def test_calls_served_in_groups_by_a_slow_disk_have_others_refused_between_the_groups_too() -> None:
+def test_a_process_that_is_slower_than_was_believed_learns_it_within_half_a_minute() -> None:
+    served = serve(AT_FIRST / 4, AT_FIRST / 2, 60)
+    assert len(served.waited) >= 0.9 * 60 * AT_FIRST / 4
+    assert max(served.waited[30 * int(AT_FIRST / 4) :]) < 1.2
+
+
+@pytest.mark.parametrize("rate", [50, 100, 200, 800])
+def test_routing_away_for_three_seconds_has_nobody_refused_neither_then_nor_when_all_go_on_at_once(rate: float) -> None:
+    served = serve(rate, 0.7 * rate, 60, away=(20.0, 23.0))
+    assert served.refused == 0
+    assert len(served.waited) > 0.6 * rate * 60
+
+
+def test_a_crowd_that_comes_at_once_is_let_in_as_far_as_it_can_be_served_soon() -> None:
     backlog = Backlog(0.5)
-    for group in range(4):
-        waiting(backlog, group * 1.5, 2 * MANY)
-        for _ in range(2 * MANY if group else MANY):
-            backlog.served(group * 1.5, group * 1.5 + 1.4)
-    assert [backlog.high(6.0 - before) for before in (0.09, 0.05, 0.0)] == [True, True, True]
+    let_in = 0
+    while not backlog.high(1.0):
+        backlog.began(1.0)
+        let_in += 1
+    assert 0.5 * AT_FIRST < let_in < AT_FIRST
 
 
-def test_a_machine_that_stood_still_once_refuses_nobody() -> None:
+def test_few_calls_are_no_crowd_however_long_they_take() -> None:
+    backlog = Backlog(0.001)
+    for call in range(MANY + 1):
+        assert not backlog.high(call * 60.0)
+        backlog.began(call * 60.0)
+
+
+@pytest.mark.parametrize("stages", [("new",), ("new", "away"), ("new", "away", "back")])
+def test_who_is_over_counts_no_more_wherever_it_was(stages: tuple[Stage, ...]) -> None:
     backlog = Backlog(0.5)
-    busy(backlog, 0.0, 2.0, waited=0.01)
-    waiting(backlog, 2.0, 100)
-    for call in range(100):
-        backlog.served(2.0, 7.0 + call / 1000)
-        assert not backlog.high(7.0 + call / 1000)
-
-
-def test_few_calls_that_get_nowhere_refuse_nobody() -> None:
-    backlog = waiting(Backlog(0.5), 0.0, MANY - 1)
-    assert not backlog.high(60.0)
-    busy(backlog, 60.0, 62.0, waited=0.01)
-    assert not backlog.high(62.0)
-
-
-def test_others_are_refused_when_many_wait_and_nothing_goes_on_but_not_for_ever() -> None:
-    backlog = waiting(Backlog(0.5), 1.0)
-    assert not backlog.high(1.5)
-    assert backlog.high(1.6)
-    assert not backlog.high(1.0 + LONGEST)
-
-
-def test_what_was_before_a_pause_is_forgotten() -> None:
-    backlog = Backlog(0.5)
-    busy(backlog, 0.0, 3.0, waited=2.0)
-    waiting(backlog, 60.0)
-    busy(backlog, 60.0, 60.4, waited=2.0)
-    assert not backlog.high(60.4)
+    for _ in range(1000):
+        assert not backlog.high(1.0)
+        backlog.began(1.0)
+        if len(stages) > 1:
+            backlog.left()
+        if len(stages) > 2:
+            backlog.returned()
+        backlog.through(stages[-1])

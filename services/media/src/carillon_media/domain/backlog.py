@@ -1,50 +1,90 @@
-"""How long calls wait for us: the sign that they come faster than they can be served.
+"""How many calls may be in set-up at once: the sign that they come faster than they can be served, before those let in suffer.
 
-What counts is the shortest wait of late, not the longest (as in CoDel, RFC 8289 section 3.1): one call that waits for something of its
-own says nothing of the others, and after a machine stood still once the waits are short again at once.
+By Little's law a call waits as long as `calls in set-up here / calls served a second`. Calls in set-up are allowed up to the rate at which
+calls were served of late times the seconds that one may wait. Beyond that, new ones are refused when they are what makes it grow: more
+have been let in since than were served (a crowd that another service held up and let go at once is no fault of those who come now, and
+shrinks by itself).
 
-Invariant: a call counts as waiting from its `began` to its `served`. Times are monotonic seconds.
+Invariants: a call counts here from `began` to `through`, but not from `left` to `returned`: what waits for others (a question to routing)
+says nothing of us. A rate is learnt downwards only while calls queue up: who has little to do is not slow. Times are monotonic seconds.
 """
 
-#: Fewer calls that wait are no queue: they may wait for something of their own.
+from math import exp
+from typing import Literal
+
+#: Served a second by a process of which nothing is known yet.
+AT_FIRST = 100.0
+#: Fewer are no crowd, however slow we are: they may wait for something of their own.
 MANY = 8
-#: Whoever has waited so long for what has deadlines of its own says nothing of new calls any more.
-LONGEST = 10.0
+#: How much of a crowd that is as large as it may be is let in besides while it shrinks and grows.
+SLACK = 0.5
+#: New calls for each one that is served while there are more than that, so that they get fewer.
+SHRINK = 0.9
+#: How far a call's set-up is: nobody was asked yet, somebody is asked, it goes on with the answer.
+Stage = Literal["new", "away", "back"]
+#: Seconds after which the rate has gone most of the way to what it is now, and between two looks at it.
+MEMORY, LOOK = 2.0, 0.25
 
 
 class Backlog:
-    """`high` while many wait and the shortest wait is longer than `seconds`, for as long."""
+    """`high` while calls that are let in would wait for us longer than about one and a half times `seconds`."""
 
-    __slots__ = ("_before", "_begun", "_last", "_least", "_seconds", "_since", "_waiting")
+    __slots__ = ("_grown", "_here", "_looked", "_rate", "_recent", "_seconds", "_served")
 
     def __init__(self, seconds: float = 0.5) -> None:
         self._seconds = seconds
-        self._waiting = 0
-        #: Since when somebody waits, and when a call was served last.
-        self._since = self._last = float("-inf")
-        #: When this span of `seconds` began, the shortest wait in it and in the one before.
-        self._begun, self._least, self._before = float("-inf"), 0.0, 0.0
+        self._here = 0
+        #: Let in less served since there were more here than should be; never below 0.
+        self._grown = 0.0
+        #: Calls a second that we can serve, and that were served of late; served since the last look.
+        self._rate, self._recent, self._served = AT_FIRST, 0.0, 0.0
+        self._looked = float("-inf")
+
+    @property
+    def _limit(self) -> float:
+        return max(MANY, self._seconds * self._rate)
 
     def began(self, now: float) -> None:
-        """A call has something to do."""
-        if not self._waiting:
-            self._since = now
-            if now - self._last >= self._seconds:
-                self._begun, self._least, self._before = now, 0.0, 0.0
-        self._waiting += 1
+        """A call was let in."""
+        self._look(now)
+        self._here += 1
+        self._grown += self._here > self._limit
 
-    def served(self, came: float, now: float) -> None:
-        """What a call had to do since `came` is done."""
-        self._waiting -= 1
-        self._last = now
-        if now - self._begun < self._seconds:
-            self._least = min(self._least, now - came)
-        else:
-            self._begun, self._before, self._least = now, self._least, now - came
+    def left(self) -> None:
+        """A call waits for somebody else: half of its work is done."""
+        self._done(0.5)
+
+    def returned(self) -> None:
+        """It goes on here."""
+        self._here += 1
+
+    def through(self, stage: Stage) -> None:
+        """A call knows where it goes, or is over."""
+        if stage == "away":
+            return
+        self._done(1.0 if stage == "new" else 0.5)
+
+    def _done(self, share: float) -> None:
+        self._served += share
+        limit = self._limit
+        self._grown = max(0.0, self._grown - share * (1 if self._here <= (1 + SLACK) * limit else SHRINK))
+        self._here -= 1
+        if self._here <= limit:
+            self._grown = 0.0
 
     def high(self, now: float) -> bool:
         """New calls are better refused."""
-        if self._waiting < MANY:
-            return False
-        quiet = now - max(self._last, self._since)
-        return quiet < LONGEST if quiet > self._seconds else min(self._least, self._before) > self._seconds
+        self._look(now)
+        return self._here > self._limit and self._grown >= max(MANY, SLACK * self._limit)
+
+    def _look(self, now: float) -> None:
+        elapsed = now - self._looked
+        if elapsed < LOOK:
+            return
+        measured, share = self._served / elapsed, 1 - exp(-elapsed / MEMORY)
+        self._looked, self._served = now, 0.0
+        self._recent += (measured - self._recent) * share
+        if self._here > self._limit:
+            self._rate += (measured - self._rate) * share
+        else:
+            self._rate = max(self._rate, self._recent)

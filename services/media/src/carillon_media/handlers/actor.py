@@ -13,6 +13,7 @@ from typing import Any, Literal
 from carillon_contracts.call import LegAnswered, RecordingFinished
 from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs, outputs
+from carillon_media.domain.backlog import Stage
 from carillon_media.domain.call import Call
 from carillon_media.domain.describe import describe
 from carillon_media.domain.facts import CallFacts
@@ -57,6 +58,7 @@ class CallActor:
         "parts",
         "ports",
         "recordings",
+        "setting_up",
         "writer",
     )
 
@@ -78,6 +80,8 @@ class CallActor:
         #: Recordings weighed and not yet released: recording id to object name.
         self.recordings: dict[str, str] = {}
         self.writer = writer()
+        #: How far the set-up of a call is that came to us; None: it is over, or it is a call of ours.
+        self.setting_up: Stage | None = None
         #: Waits that the application is asked about.
         self.awaits: set[str] = set()
 
@@ -102,22 +106,12 @@ class CallActor:
         self.inbox.append(given)
         if not self.busy:
             self.busy = True
-            self.board.spawn(self._drain(self._begin()))
+            self.board.spawn(self._drain())
 
-    def _begin(self) -> float:
-        now = self.parts.clock.monotonic()
-        self.parts.backlog.began(now)
-        return now
-
-    async def _drain(self, came: float) -> None:
-        backlog, clock = self.parts.backlog, self.parts.clock
+    async def _drain(self) -> None:
         try:
-            while True:
+            while self.inbox:
                 await self._turn()
-                if not self.inbox:
-                    break
-                backlog.served(came, clock.monotonic())
-                came = self._begin()
         except LogFailed as error:
             _log.error("call dropped: the journal takes nothing", call_id=self.call.facts.call_id, error=str(error))
             await self._abandon()
@@ -126,11 +120,11 @@ class CallActor:
             await self._abandon()
         finally:
             self.busy = False
-            backlog.served(came, clock.monotonic())
 
     async def _turn(self) -> None:
         """Feed all that waits, journal, act."""
         done: list[Request] = []
+        decided = any(isinstance(given, inputs.Decided) for given in self.inbox)
         try:
             await self._act(self._feed(done))
         except BaseException:
@@ -139,6 +133,20 @@ class CallActor:
             raise
         for request in done:
             request.answer("")
+        if decided:
+            self._set_up()
+
+    # -- how many are in set-up ---------------------------------------------------------------------------------------------
+
+    def let_in(self) -> None:
+        """Its set-up begins, which it waits for together with all others that are in theirs."""
+        self.setting_up = "new"
+        self.parts.backlog.began(self.parts.clock.monotonic())
+
+    def _set_up(self) -> None:
+        if self.setting_up is not None:
+            self.parts.backlog.through(self.setting_up)
+            self.setting_up = None
 
     def _feed(self, done: list[Request]) -> list[outputs.Output | Aside]:
         """What all that waits leads to; `done` gets the requests that will be done with it."""
@@ -308,6 +316,9 @@ class CallActor:
 
     async def _asked(self, output: outputs.Ask) -> None:
         facts, parts = self.call.facts, self.parts
+        if self.setting_up == "new":
+            self.setting_up = "away"
+            parts.backlog.left()
         try:
             answer = await parts.applications.ask(output.application, output.facts or facts, output.cursor, output.outcome)
         except NoDecision as error:
@@ -315,6 +326,9 @@ class CallActor:
             step, config_seq = parts.directory.fallback(facts)
             self.post(inputs.Undecided(output.question, step, describe(step) if step else None, config_seq, error.passing))
             return
+        if self.setting_up == "away":
+            self.setting_up = "back"
+            parts.backlog.returned()
         found = (answer.step, answer.cursor, answer.trace, answer.config_seq, answer.details, answer.inputs)
         self.post(inputs.Decided(output.question, *found))
 
@@ -331,6 +345,7 @@ class CallActor:
         self._finish()
 
     def _finish(self) -> None:
+        self._set_up()
         self._timers.clear()
         self.awaits.clear()
         for recording_id in self.recordings:

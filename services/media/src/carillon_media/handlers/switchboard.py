@@ -139,6 +139,7 @@ class Switchboard:
         actor = CallActor(Call(facts, self.limits), self.parts, self, caller, max_forwards=HOPS - facts.hops_spent, codecs=codecs)
         self.take(actor)
         self.bind(session, actor, CALLER)
+        actor.let_in()
         refuse = 488 if body and not codecs else 483 if actor.max_forwards < 1 else 0
         actor.post(inputs.Arrived(refuse))
 
