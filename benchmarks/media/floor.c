@@ -1,7 +1,8 @@
 /* The floor: what relaying costs without any logic. Reads "A PORT" and "B PORT" lines with the load's two ports, then the number of calls;
- * prints a port for each leg and "ready"; every packet that comes to a leg goes out from the other leg of its call.
+ * prints a port for each leg and "ready"; every packet that comes to a leg goes out from the other leg of its call. With `plays` each leg
+ * sends a packet every 20 ms instead, in 20 phases as prompts do, from sockets that are waited on and hear nothing.
  *
- * usage: floor [connected] */
+ * usage: floor [plays] [connected] */
 #include <arpa/inet.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,12 +10,28 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 
-enum { LEGS = 20000, BATCH = 64 };
+enum { LEGS = 20000, BATCH = 64, PACKET = 172, PHASES = 20 };
 static int fds[LEGS];
 
+static void play(int legs, int connected, const struct sockaddr_in *far) {
+    uint8_t packet[PACKET] = {0x80, 8};
+    struct timespec due;
+    clock_gettime(CLOCK_MONOTONIC, &due);
+    for (int turn = 0;; turn = (turn + 1) % PHASES) {
+        if ((due.tv_nsec += 1000000) >= 1000000000) due.tv_sec++, due.tv_nsec -= 1000000000;
+        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL)) {}
+        for (int leg = turn; leg < legs; leg += PHASES) {
+            if (connected) send(fds[leg], packet, PACKET, MSG_DONTWAIT);
+            else sendto(fds[leg], packet, PACKET, MSG_DONTWAIT, (const struct sockaddr *)&far[leg % 2], sizeof far[0]);
+        }
+    }
+}
+
 int main(int argc, char **argv) {
-    int connected = argc > 1 && !strcmp(argv[1], "connected"), calls = 0, ports[2] = {0, 0};
+    int connected = argc > 1 && !strcmp(argv[argc - 1], "connected"), plays = argc > 1 && !strcmp(argv[1], "plays");
+    int calls = 0, ports[2] = {0, 0};
     if (scanf("A %d B %d %d", &ports[0], &ports[1], &calls) != 3 || calls * 2 > LEGS) return 2;
     int epoll = epoll_create1(0);
     struct sockaddr_in far[2];
@@ -32,6 +49,7 @@ int main(int argc, char **argv) {
     }
     printf("ready\n");
     fflush(stdout);
+    if (plays) play(calls * 2, connected, far);
     static uint8_t packet[2048];
     for (;;) {
         struct epoll_event events[BATCH];

@@ -2,6 +2,7 @@
 
     python benchmarks/media/peers.py --calls 500 --rounds 3
     python benchmarks/media/peers.py --calls 500 --rtpengine /usr/bin/rtpengine      # Debian's package rtpengine-daemon, in user space
+    python benchmarks/media/peers.py --prompts 1000         # prompts beside a bare sender of the same packets
 
 One line of JSON a step: CPU of the whole process for one packet received and sent on, loss, added delay. Then the medians and what they
 are to ours: figures of one run can be compared with one another, whoever else uses the machine.
@@ -28,7 +29,7 @@ from typing import Any
 from relay import PORTS, build, first, marks, sessions, write
 
 from carillon_rtp.client import PlaneClient, Remote
-from carillon_rtp.testing import plane_process
+from carillon_rtp.testing import plane_process, sine, write_wav
 
 DEADLINE = 60.0  # seconds for the set-up of a step
 LOW, HIGH = PORTS
@@ -49,15 +50,18 @@ async def end(process: Process) -> None:
     await asyncio.wait_for(process.wait(), DEADLINE)
 
 
-def ours(folder: Path, cpu: int) -> Start:
-    """The media plane."""
+def ours(folder: Path, cpu: int, music: Path | None = None) -> Start:
+    """The media plane, as a relay or, of this file, as a player."""
 
     @asynccontextmanager
     async def start(ports: Sequence[int], calls: int) -> AsyncIterator[Relay]:
         async with plane_process(folder, "--cpus", str(cpu), ports=PORTS) as plane:
             client = await PlaneClient.connect(plane.socket, deadline=20, within=20)
             addresses = await sessions(client, 2 * calls, [Remote("127.0.0.1", port, "PCMA") for port in ports])
-            await asyncio.gather(*(client.bridge(f"leg-{n}", f"leg-{n + 1}") for n in range(0, 2 * calls, 2)))
+            if music:
+                await asyncio.gather(*(client.play(f"leg-{n}", "music", [music], loop=True) for n in range(2 * calls)))
+            else:
+                await asyncio.gather(*(client.bridge(f"leg-{n}", f"leg-{n + 1}") for n in range(0, 2 * calls, 2)))
             yield [address.port for address in addresses], plane.pid
             await client.disconnect()
 
@@ -65,7 +69,7 @@ def ours(folder: Path, cpu: int) -> Start:
 
 
 def floor(program: Path, cpu: int, *mode: str) -> Start:
-    """The bare relay."""
+    """The bare relay, or with `plays` the bare sender."""
 
     @asynccontextmanager
     async def start(ports: Sequence[int], calls: int) -> AsyncIterator[Relay]:
@@ -170,7 +174,8 @@ async def step(program: Path, options: argparse.Namespace, start: Start) -> dict
     assert load.stdout
     ports = [int(port) for port in (await load.stdout.readline()).split()[1:]]
     async with start(ports, options.calls) as (legs, pid):
-        load.stdin.writelines(f"{'AB'[n % 2]} {port}\n".encode() for n, port in enumerate(legs))
+        if not options.prompts:
+            load.stdin.writelines(f"{'AB'[n % 2]} {port}\n".encode() for n, port in enumerate(legs))
         if options.first:
             first(load.pid, 2)
             first(pid, 1)
@@ -180,6 +185,9 @@ async def step(program: Path, options: argparse.Namespace, start: Start) -> dict
             first(pid, 0)
         result = json.loads(await load.stdout.readline())
     await load.wait()
+    if options.prompts:
+        figures = {"us_per_packet": round(1e6 * (after - before) / max(result["foreign"], 1), 2), "spacing_us": result["spacing_us"]}
+        return figures | {"packets_heard": result["foreign"], "load_late_ticks": result["late_ticks"]}
     return {
         "us_per_packet": round(1e6 * (after - before) / max(result["got"], 1), 2),
         "loss_percent": round(100 * (1 - result["got"] / result["sent"]), 4),
@@ -191,6 +199,7 @@ async def step(program: Path, options: argparse.Namespace, start: Start) -> dict
 async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--calls", type=int, default=500)
+    parser.add_argument("--prompts", type=int, default=0, help="so many prompts at once instead of calls")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--warm", type=float, default=2.0)
     parser.add_argument("--measure", type=float, default=8.0)
@@ -203,15 +212,22 @@ async def main() -> None:
         folder = Path(name)
         program, bare = build(folder), build(folder, "floor")
         cpu = options.relay_cpu
-        relays = {"ours": ours(folder, cpu), "floor": floor(bare, cpu), "floor, connected": floor(bare, cpu, "connected")}
-        if options.rtpengine:
+        options.calls = options.prompts // 2 or options.calls
+        music = write_wav(folder / "music.wav", sine(440, 5000)) if options.prompts else None
+        plays = ("plays",) if options.prompts else ()
+        relays = {
+            "ours": ours(folder, cpu, music),
+            "floor": floor(bare, cpu, *plays),
+            "floor, connected": floor(bare, cpu, *plays, "connected"),
+        }
+        if options.rtpengine and not options.prompts:
             relays["rtpengine"] = rtpengine(options.rtpengine, cpu)
         costs: dict[str, list[float]] = {relay: [] for relay in relays}
         for _ in range(options.rounds):
             for relay, start in relays.items():
                 figures = await step(program, options, start)
                 costs[relay].append(figures["us_per_packet"])
-                write({"relay": relay, "calls": options.calls, **figures})
+                write({"relay": relay, "prompts" if options.prompts else "calls": options.prompts or options.calls, **figures})
     medians = {relay: median(found) for relay, found in costs.items()}
     write({relay: {"us_per_packet": cost, "times_ours": round(cost / medians["ours"], 2)} for relay, cost in medians.items()})
 

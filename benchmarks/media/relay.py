@@ -6,11 +6,13 @@
     python benchmarks/media/relay.py --calls 400 --srtp AEAD_AES_128_GCM   # SRTP on both legs against the plain relay
     python benchmarks/media/relay.py --calls 50 --codec opus          # what a call between G.711 and this codec costs
     python benchmarks/media/relay.py --calls 500 --room 10            # 1,000 parties in rooms of ten (all of them speak)
+    python benchmarks/media/relay.py --calls 500 --room 10 --one      # one of each room speaks: loss and delay for all who hear it
     python benchmarks/media/relay.py --calls 500 --record             # every call recorded, both sides
 
 One line of JSON a step. `us_per_packet` is the packet thread's CPU time for one packet received and sent on. For SRTP each call goes
 through the plane twice, plain to the load and (first plain, then SRTP) between its two inner sessions: the difference is one protection
-and one unprotection, which is what SRTP on both legs adds to a relayed packet. For a codec the inner sessions speak it: both ways are
+and one unprotection, which is what SRTP on both legs adds to a relayed packet. Where one of a room speaks, the others hear its very
+samples: loss and delay are those of all of them, the delay with the jitter buffer's. For a codec the inner sessions speak it: both ways are
 encoded and decoded, twice what one transcoded call does.
 """
 
@@ -139,7 +141,8 @@ async def step(program: Path, folder: Path, options: argparse.Namespace, calls: 
                 await asyncio.gather(*(client.bridge(f"leg-{n}", f"leg-{n + 1}") for n in range(0, legs, 2)))
             if options.record:
                 await asyncio.gather(*(client.record(f"leg-{n}", "r", folder / f"{n}.wav", sides="stereo") for n in range(0, legs, 2)))
-            load.stdin.writelines(f"{'AB'[n % 2]} {address.port}\n".encode() for n, address in enumerate(addresses))
+            speakers = range(0, legs, options.room) if options.one else range(legs)
+            load.stdin.writelines(f"{'AB'[n % 2]} {addresses[n].port}\n".encode() for n in speakers)
         if options.first:
             first(load.pid, 2)
             first(plane.pid, 1)
@@ -148,7 +151,9 @@ async def step(program: Path, folder: Path, options: argparse.Namespace, calls: 
             first(load.pid, 0)
             first(plane.pid, 0)
         result = json.loads(await load.stdout.readline())
-        if options.room:
+        if options.one:
+            result["sent"] *= options.room - 1  # so many hear each
+        elif options.room:
             result["got"] = 0  # what is mixed carries nobody's stamps
         await load.wait()
         await client.disconnect()
@@ -193,6 +198,7 @@ async def main() -> None:
     options.add_argument("--load-nice", type=int, default=0, help="where others share the machine, a negative one keeps the load on time")
     options.add_argument("--first", action="store_true", help="real-time priority for load and plane, where others use the machine too")
     options.add_argument("--room", type=int, default=0, metavar="SIZE", help="the sessions of the calls are in rooms of so many instead")
+    options.add_argument("--one", action="store_true", help="one of each room speaks, the others hear it")
     options.add_argument("--record", action="store_true", help="every call, both sides")
     options.add_argument("--srtp", nargs="*", default=[], choices=list(SUITES), metavar="SUITE")
     options.add_argument("--codec", nargs="*", default=[], choices=list(CODECS))

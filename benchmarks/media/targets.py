@@ -44,6 +44,10 @@ def loss_and_delay(line: dict[str, Any]) -> str:
     return f"loss {line['loss_percent']} %, delay p50/p99 {line['delay_us']['p50']}/{line['delay_us']['p99']} us"
 
 
+def mixed(lines: Figures) -> str:
+    return "; ".join(f"{2 * line['calls']}: {line['us_per_packet']} us, {loss_and_delay(line)}" for line in lines)
+
+
 def played(lines: Figures) -> str:
     return "; ".join(f"{line.get('prompts') or 2 * line['calls']}: {line['us_per_packet']} us, {cost_and_spacing(line)}" for line in lines)
 
@@ -98,9 +102,27 @@ ROWS = (
         transcoded,
         "none set",
     ),
-    Row("rooms of 10", "relay.py", ("--calls", "300", "--room", "10"), ("--calls", "20", "--room", "10"), played, "linear in parties"),
-    Row("rooms of 100", "relay.py", ("--calls", "300", "--room", "100"), ("--calls", "50", "--room", "100"), played, "linear in parties"),
+    *(
+        Row(
+            f"rooms of {size}{', one speaks' * bool(one)}",
+            "relay.py",
+            ("--calls", "300", "--room", size, *one),
+            ("--calls", "50", "--room", size, *one),
+            mixed if one else played,
+            "nothing lost" if one else "linear in parties",
+        )
+        for size in ("10", "100")
+        for one in ((), ("--one",))
+    ),
     Row("recording both sides", "relay.py", ("--calls", "500", "--record"), ("--calls", "50", "--record"), relayed, "none set"),
+    Row(
+        "prompts beside a bare sender",
+        "peers.py",
+        ("--prompts", "1000", "--rounds", "3"),
+        ("--prompts", "100", "--rounds", "1"),
+        beside_peers,
+        "what the kernel's send costs",
+    ),
     Row("prompts at once", "relay.py", ("--prompts", "1000", "2700", "5400"), ("--prompts", "100"), played, "5,400, spacing p99 <= 23 ms"),
 )
 
