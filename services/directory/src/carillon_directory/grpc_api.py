@@ -54,7 +54,7 @@ from carillon_directory.grpc_import import ImportServicer
 from carillon_directory.grpc_installation import InstallationBatch
 from carillon_directory.grpc_plans import PlanVerbs
 from carillon_directory.grpc_resellers import RESELLER_RIGHTS, ResellerServicer
-from carillon_directory.grpc_tenants import SELLERS, Sold
+from carillon_directory.grpc_tenants import SELLERS, OwnTenant, Sold
 from carillon_directory.grpc_verbs import Logins, Verb, Verbs
 from carillon_directory.handlers import Directory, Executed, Moment
 from carillon_directory.orders_ahead import OrdersAhead
@@ -329,7 +329,7 @@ def add_services(
         )
         for kind in generic
     }
-    batch = ("BatchService", BatchServicer(directory, servicers, InstallationBatch(sold, log)), _SCOPED)
+    batch = ("BatchService", BatchServicer(directory, {**servicers, "Tenant": OwnTenant()}, InstallationBatch(sold, log)), _SCOPED)
     services = [*special, batch, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]
     # What happened to what a department's admin sees, they see.
     scoped = {"ListChanges"}

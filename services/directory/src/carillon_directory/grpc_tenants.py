@@ -36,15 +36,16 @@ from carillon_directory.grpc_common import (
     tenants_of,
 )
 from carillon_directory.grpc_history import change_message
-from carillon_directory.handlers import Directory, Moment
+from carillon_directory.handlers import Directory, Executed, Moment
 from carillon_directory.looking_back import Page
 from carillon_directory.ports import Recorded
 from carillon_kit import pages
 from carillon_kit.auth import ADMIN, OPERATOR, RESELLER
-from carillon_kit.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from carillon_kit.grpc_server import GrpcServer, current_principal
+from carillon_kit.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
 
 _PACKAGE = "carillon.directory.v1"
+_ABOVE = "is for ApplyInstallationBatch, or the tenant's own service"
 SELLERS = frozenset({str(OPERATOR), str(RESELLER)})
 _ALL = SELLERS | {str(ADMIN)}
 TENANT_RIGHTS: Mapping[str, frozenset[str]] = {
@@ -243,6 +244,34 @@ class SubscriptionServicer(SubscriptionServiceServicer):
         paths = tuple(path for path in paths_of(request, message) if path.partition(".")[0] in ("subscription", "limits"))
         await self._sold.check_seen(message.id, await self._sold.resellers.all())
         return pb.UpdateSubscriptionResponse(tenant_subscription=_subscription(await self._sold.update(request, message, paths)))
+
+
+class OwnTenant:
+    """The tenant in a batch of what is in it (`grpc_batch.Servicer`): changed, but for what is looked at among all tenants."""
+
+    async def create_command(self, request: pb.CreateTenantRequest) -> CreateResource:
+        """Raises `InvalidArgument`."""
+        raise InvalidArgument({"@type": _ABOVE})
+
+    async def delete_command(self, request: pb.DeleteTenantRequest) -> DeleteResource:
+        """Raises `InvalidArgument`."""
+        raise InvalidArgument({"@type": _ABOVE})
+
+    async def update_command(self, request: pb.UpdateTenantRequest) -> UpdateResource:
+        """Raises `InvalidArgument`, `PermissionDenied`."""
+        message = required(request, Tenant.KIND)
+        if not current_principal().roles & _ALL:
+            raise PermissionDenied("the tenant itself is changed by its admins")
+        if message.id != current_tenant():
+            raise InvalidArgument({"tenant.id": f"is not the tenant that is being changed, {current_tenant()!r}"})
+        paths = paths_of(request, message)
+        if wrong := {"realm", "reseller_id"}.intersection(paths):
+            raise InvalidArgument({f"tenant.{name}": _ABOVE for name in wrong})
+        return update_of(message, paths, "")
+
+    def written(self, verb: str, executed: Executed, resource_id: str) -> pb.UpdateTenantResponse:
+        """The answer."""
+        return pb.UpdateTenantResponse(tenant=tenant_message(executed.config))
 
 
 def add_services(server: GrpcServer, sold: Sold, authentication: Authentication) -> None:

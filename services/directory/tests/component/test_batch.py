@@ -18,6 +18,7 @@ from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 
 pytestmark = pytest.mark.feature("P-1")
 _serial = iter(range(1, 100))
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
 def packed(*requests: Message) -> list[Packed]:
@@ -30,8 +31,13 @@ def packed(*requests: Message) -> list[Packed]:
 
 
 @pytest.fixture
-async def tenant(port: int, client: Callable[..., grpc.aio.Channel]) -> grpc.aio.Channel:
-    name = f"batch-{next(_serial)}"
+def name() -> str:
+    """Of the test's tenant."""
+    return f"batch-{next(_serial)}"
+
+
+@pytest.fixture
+async def tenant(port: int, client: Callable[..., grpc.aio.Channel], name: str) -> grpc.aio.Channel:
     await TenantServiceStub(client(port)).CreateTenant(pb.CreateTenantRequest(tenant=pb.Tenant(id=name, realm=f"{name}.example")))
     return client(port, "operator", name)
 
@@ -91,6 +97,37 @@ async def test_one_that_is_refused_leaves_nothing_of_the_others(tenant: grpc.aio
     code, told = await refusal(tenant, *creations(), pb.DeleteUserRequest(id="nobody"))
     assert (code, "nobody" in told) == (grpc.StatusCode.NOT_FOUND, True)
     assert await users(tenant) == {}
+
+
+@pytest.mark.feature("D-1")
+async def test_the_tenant_itself_is_changed_with_what_is_in_it(
+    tenant: grpc.aio.Channel, name: str, port: int, client: Callable[..., grpc.aio.Channel]
+) -> None:
+    """Its operator is a user who comes in the same step."""
+
+    def changed(**fields: Any) -> pb.UpdateTenantRequest:
+        return pb.UpdateTenantRequest(tenant=pb.Tenant(**{"id": name, **fields}))
+
+    led, ann = changed(operator=pb.Destination(user_id="ann")), pb.CreateUserRequest(user=pb.User(id="ann", last_name="Archer"))
+    assert (await refusal(tenant, led, pb.CreateUserRequest(user=pb.User(id="bob", last_name="Baker"))))[0] == INVALID
+    answer = await batch(client(port, "admin", name), led, ann)
+    updated = pb.UpdateTenantResponse()
+    assert answer.responses[0].Unpack(updated)
+    assert (updated.tenant.operator.user_id, updated.tenant.config_seq, updated.tenant.etag) == ("ann", 3, "2")
+    other = pb.DeleteUserRequest(id="ann")
+    assert (await refusal(tenant, changed(etag="1", language="fr"), other))[0] == grpc.StatusCode.ABORTED
+    for wrong, field in (
+        (changed(id="else"), "requests[0].tenant.id"),
+        (changed(realm="else.example"), "requests[0].tenant.realm"),
+        (changed(reseller_id="else"), "requests[0].tenant.reseller_id"),
+        (changed(time_zone="Nowhere"), "requests[0].tenant.time_zone"),
+        (pb.DeleteTenantRequest(id=name), "requests[0].@type"),
+    ):
+        code, told = await refusal(tenant, wrong, pb.CreateUserRequest(user=pb.User(id="bob", last_name="Baker")))
+        assert (code, told.startswith(f"{field}:")) == (INVALID, True), told
+    sold = changed(subscription=pb.Subscription(users=9))
+    assert (await refusal(client(port, "admin", name), sold))[0] == grpc.StatusCode.PERMISSION_DENIED
+    assert list(await users(tenant)) == ["ann"]
 
 
 async def test_an_etag_that_is_not_the_current_one_refuses_all(tenant: grpc.aio.Channel) -> None:

@@ -35,6 +35,7 @@ class ApplyBatchRequest(_message.Message):
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[_any_pb2.Any]:
         """1 to 1000 requests of the kinds' own services: carillon.directory.v1.CreateUserRequest, UpdateRingGroupRequest, DeleteMenuRequest, ...
+        UpdateTenantRequest too, of the tenant itself (not its realm and reseller_id, which are looked at among all tenants).
         An update's or deletion's etag is that before the batch, or empty. A reason of their own is not taken.
         """
 
