@@ -117,7 +117,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("routing.v1.CodeService", ADMIN, "UnlockCodes")
     | _service("routing.v1.CallBackService", ADMIN, "ListCallBacks CancelCallBack")
     | _service("routing.v1.RoutingService", ADMIN, "Simulate ReplayCall")
-    | _service("routing.v1.RoutingService", READER, "TestPlan ComparePlan")
+    | _service("routing.v1.RoutingService", READER, "TestPlan TestPlanWithProgress ComparePlan")
     | _service("routing.v1.ExplainService", ADMIN, "ExplainCall WatchNumbers")
     | _service("routing.v1.HuntGroupControlService", ADMIN, "GetHuntGroups LogInMember LogOutMember")
     | _service(

@@ -17,7 +17,7 @@ from carillon_cli.errors import CliError
 from carillon_cli.system import System, load, readable, system_arguments, whole
 
 #: The directory waits for routing, which runs the tests.
-TESTED_SECONDS = 20.0
+TESTED_SECONDS = 310.0
 USUAL_CALLS = 10_000
 
 
@@ -67,13 +67,18 @@ async def activate(system: System, tenant: str, options: argparse.Namespace) -> 
                 if answer.WhichOneof("answer") == "done":
                     print("\n".join(told(answer.done, "activated", dry_run=options.dry_run)))
                     return 0 if answer.done.gate.passed or options.force else 1
-                if (line := progress(answer.progress)) != shown:
+                line = _tests(answer.tests) if answer.WhichOneof("answer") == "tests" else progress(answer.progress)
+                if line != shown:
                     print(shown := line, file=sys.stderr)
                 if answer.progress.done:
                     print("\n".join(elsewhere(answer.progress)))
         except grpc.aio.AioRpcError as error:
             raise readable(error, "directory") from error
     raise CliError("the activation did not end")
+
+
+def _tests(run: plan_pb2.PlanTestsRun) -> str:
+    return f"{run.ran} of {run.total} tests of plans were run"
 
 
 def elsewhere(found: plan_pb2.PastCallsCompared) -> list[str]:

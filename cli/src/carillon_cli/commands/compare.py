@@ -35,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
 
 def progress(told: Any) -> str:
     """How far a comparison is."""
+    if told.waiting:
+        return f"waits for {told.waiting} comparison{'s' if told.waiting > 1 else ''} that came before; Ctrl-C gives it up"
     return f"{told.read} of {told.total} calls, {told.by_plan} by the plan, {told.elsewhere} would go elsewhere"
 
 
@@ -51,8 +53,10 @@ async def compare(system: System, tenant: str, options: argparse.Namespace) -> i
     async with system.channel("routing", tenant) as routing:
         service: Any = RoutingServiceStub(routing)
         try:
+            shown = ""
             async for told in service.ComparePlan(request(options), timeout=COMPARED_SECONDS):
-                print(progress(told), file=sys.stderr)
+                if (line := progress(told)) != shown:
+                    print(shown := line, file=sys.stderr)
                 if told.done:
                     print("\n".join(compared(told)))
         except grpc.aio.AioRpcError as error:

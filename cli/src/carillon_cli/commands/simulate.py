@@ -2,18 +2,21 @@
 
 import argparse
 import asyncio
+import sys
 from datetime import datetime
+from typing import Any
 
+import grpc.aio
 from google.protobuf.json_format import MessageToDict, MessageToJson
 
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
 from carillon_cli import assumptions
 from carillon_cli.assumptions import pairs
-from carillon_cli.commands.activate import tested
+from carillon_cli.commands.activate import TESTED_SECONDS, tested
 from carillon_cli.errors import CliError
 from carillon_cli.render.explain import step_text, trace_lines
-from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_cli.system import RPC_SECONDS, System, ask, load, readable, system_arguments
 from carillon_contracts.call import TraceLine
 from carillon_contracts.languages import LANGUAGES
 
@@ -63,7 +66,7 @@ async def _run(system: System, options: argparse.Namespace) -> int:
         service = RoutingServiceStub(routing)
         if options.test:
             request = pb.TestPlanRequest(plan_id=options.test, plan_draft_id=options.draft)
-            ran = await ask(service.TestPlan(request, timeout=RPC_SECONDS), "routing")
+            ran = await _tested(service, request)
             for result in ran.results:
                 print(tested(result))
             return 0 if ran.passed else 1
@@ -75,6 +78,18 @@ async def _run(system: System, options: argparse.Namespace) -> int:
         after = turn.at.ToMilliseconds() - answer.turns[0].at.ToMilliseconds()
         print("\n".join([f"{number}. configuration {answer.config_seq}, after {after / 1000:g} s", *told(turn)]))
     return 0
+
+
+async def _tested(service: Any, request: pb.TestPlanRequest) -> pb.TestPlanResponse:
+    told: pb.TestPlanWithProgressResponse
+    try:
+        async for told in service.TestPlanWithProgress(pb.TestPlanWithProgressRequest(test=request), timeout=TESTED_SECONDS):
+            if told.HasField("done"):
+                return told.done
+            print(f"{told.ran} of {told.total} tests of plans were run", file=sys.stderr)
+    except grpc.aio.AioRpcError as error:
+        raise readable(error, "routing") from error
+    raise CliError("the tests did not end")
 
 
 def told(turn: pb.SimulatedTurn) -> list[str]:

@@ -16,7 +16,7 @@ from carillon_directory.grpc_findings import PlanChecks
 from carillon_directory.grpc_verbs import Verb
 from carillon_directory.handlers import TooBusy
 from carillon_directory.plan_lives import Activated, Changed, Failing, Gate, NotTested, PlanLives, TooManyElsewhere
-from carillon_directory.ports import ComparedCalls, RanTest
+from carillon_directory.ports import ComparedCalls, RanTest, RanTests
 from carillon_kit.errors import FailedPrecondition, InvalidArgument, Unavailable
 from carillon_kit.grpc_server import current_principal, current_tenant
 
@@ -47,12 +47,17 @@ class PlanVerbs:
         """See plan.proto."""
         async with aclosing(self._activation(request.activation)) as steps:
             async for step in steps:
-                if isinstance(step, pb.ActivatePlanResponse):
-                    yield pb.ActivatePlanWithProgressResponse(done=step)
-                else:
-                    yield pb.ActivatePlanWithProgressResponse(progress=step)
+                match step:
+                    case pb.ActivatePlanResponse():
+                        yield pb.ActivatePlanWithProgressResponse(done=step)
+                    case pb.PlanTestsRun():
+                        yield pb.ActivatePlanWithProgressResponse(tests=step)
+                    case _:
+                        yield pb.ActivatePlanWithProgressResponse(progress=step)
 
-    async def _activation(self, request: pb.ActivatePlanRequest) -> AsyncGenerator[pb.PastCallsCompared | pb.ActivatePlanResponse, None]:
+    async def _activation(
+        self, request: pb.ActivatePlanRequest
+    ) -> AsyncGenerator[pb.PlanTestsRun | pb.PastCallsCompared | pb.ActivatePlanResponse, None]:
         activation = self._lives.activate(
             current_tenant(),
             _asked(request),
@@ -65,7 +70,13 @@ class PlanVerbs:
         try:
             async with aclosing(activation) as steps:
                 async for step in steps:
-                    yield _compared(step) if isinstance(step, ComparedCalls) else pb.ActivatePlanResponse(**_told(_activated(step)))
+                    match step:
+                        case RanTests(total, ran):
+                            yield pb.PlanTestsRun(total=total, ran=ran)
+                        case ComparedCalls():
+                            yield _compared(step)
+                        case _:
+                            yield pb.ActivatePlanResponse(**_told(_activated(step)))
         except TooBusy as busy:
             raise Unavailable(str(busy)) from busy
 
@@ -141,4 +152,5 @@ def _compared(found: ComparedCalls) -> pb.PastCallsCompared:
         done=found.done,
         groups=[pb.MovedCalls(now=each.now, draft=each.draft, calls=each.calls, call_ids=each.call_ids) for each in found.groups],
         ungrouped=found.ungrouped,
+        waiting=found.waiting,
     )

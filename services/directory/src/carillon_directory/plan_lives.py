@@ -15,7 +15,7 @@ from carillon_directory.domain.commands import Asked, PutBack
 from carillon_directory.domain.documents import dump
 from carillon_directory.domain.outcomes import Conflict, Forbidden, Invalid, Missing, Refused, Stale, Violation
 from carillon_directory.handlers import Directory, Executed
-from carillon_directory.ports import ComparedCalls, GateAway, PlanGate, RanTest
+from carillon_directory.ports import ComparedCalls, GateAway, PlanGate, RanTest, RanTests
 
 #: Newest calls that are followed where nobody says how many.
 USUAL_CALLS = 100_000
@@ -96,8 +96,8 @@ class PlanLives:
         force: bool = False,
         dry_run: bool = False,
         past_calls: PastCallsBound | None = None,
-    ) -> AsyncGenerator[ComparedCalls | Activated, None]:
-        """How far the comparison is, where one is wanted, and last how it ended. Raises `TooBusy`.
+    ) -> AsyncGenerator[RanTests | ComparedCalls | Activated, None]:
+        """How far the tests are, and the comparison where one is wanted, and last how it ended. Raises `TooBusy`.
 
         In a dry run what would refuse the draft, or cannot be found out, is told and refuses nothing."""
         config = await self._directory.read(tenant_id)
@@ -118,7 +118,13 @@ class PlanLives:
         if isinstance(change, Refused):
             yield change
             return
-        gate = await self._run(tenant_id, plan, config.seq)
+        gate = Gate()
+        async with aclosing(self._run(tenant_id, plan, config.seq)) as tests:
+            async for ran in tests:
+                if isinstance(ran, RanTests):
+                    yield ran
+                else:
+                    gate = ran
         wanted = _wanted(past_calls, None if force else plan.past_calls)
         if wanted is not None and (dry_run or force or gate.passed):
             async with aclosing(self._compared(config, plan, gate, wanted)) as comparison:
@@ -174,7 +180,9 @@ class PlanLives:
         change = await self._change(config, replace(asked, reason=reason), then, {})
         if isinstance(change, Refused):
             return change
-        return await self._done(config, change, then, await self._run(tenant_id, then, config.seq), dry_run)
+        async with aclosing(self._run(tenant_id, then, config.seq)) as tests:
+            gate = [each async for each in tests if isinstance(each, Gate)][-1]
+        return await self._done(config, change, then, gate, dry_run)
 
     async def _before(self, config: TenantConfig, now: Plan, version: int) -> Plan | Refused:
         if version:
@@ -205,11 +213,18 @@ class PlanLives:
         tried = await self._directory.execute(config.tenant_id, command, dry_run=True)
         return tried if isinstance(tried, Refused) else command
 
-    async def _run(self, tenant_id: str, plan: Plan, version: int) -> Gate:
+    async def _run(self, tenant_id: str, plan: Plan, version: int) -> AsyncGenerator[RanTests | Gate, None]:
+        """The progress, and last the gate with what was found."""
+        last = RanTests()
         try:
-            return Gate(await self._gate.run(tenant_id, plan, version))
+            async with aclosing(self._gate.run(tenant_id, plan, version)) as tests:
+                async for last in tests:
+                    if last.results is None:
+                        yield last
         except GateAway as away:
-            return Gate(away=str(away))
+            yield Gate(away=str(away))
+            return
+        yield Gate(away="the tests ended early") if last.results is None else Gate(last.results)
 
     async def _done(self, config: TenantConfig, command: PutBack, plan: Plan, gate: Gate, dry_run: bool) -> Changed | Refused:
         nodes = _node_changes(config.plans.get(plan.id), plan)

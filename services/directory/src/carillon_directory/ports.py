@@ -140,13 +140,24 @@ class ComparedCalls:
     done: bool = False
     groups: tuple[MovedCalls, ...] = ()
     ungrouped: int = 0
+    #: Comparisons that come before.
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RanTests:
+    """How many tests were run, of how many; `results` when all were: of the plan's, and of others that would pass no more."""
+
+    total: int = 0
+    ran: int = 0
+    results: tuple[RanTest, ...] | None = None
 
 
 class PlanGate(Protocol):
     """Runs the tests of plans, and follows past calls, on a plan that does not decide calls yet."""
 
-    async def run(self, tenant_id: str, plan: Plan, version: int) -> tuple[RanTest, ...]:
-        """With `plan` in its place in that version of the configuration, or a newer one. Raises `GateAway`."""
+    def run(self, tenant_id: str, plan: Plan, version: int) -> AsyncGenerator[RanTests, None]:
+        """With `plan` in its place in that version of the configuration, or a newer one; the last one has `results`. Raises `GateAway`."""
         ...
 
     def compare(self, tenant_id: str, plan: Plan, version: int, max_calls: int) -> AsyncGenerator[ComparedCalls, None]:

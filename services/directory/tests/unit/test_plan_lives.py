@@ -10,12 +10,13 @@ import pytest
 
 from carillon_contracts.config import PastCallsBound, Plan
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain.checks import MOST_TESTS
 from carillon_directory.domain.commands import Asked, Bounds, UpdateResource
 from carillon_directory.domain.outcomes import Conflict, Forbidden, Invalid, Missing, Stale
 from carillon_directory.handlers import Directory, Executed, TenantStates
 from carillon_directory.looking_back import Page
 from carillon_directory.plan_lives import USUAL_CALLS, Changed, Failing, NotTested, PlanLives, TooManyElsewhere
-from carillon_directory.ports import ComparedCalls, GateAway, RanTest
+from carillon_directory.ports import ComparedCalls, GateAway, RanTest, RanTests
 from carillon_directory.testing import MemoryTenantLog, company_command
 from carillon_kit.clock import ManualClock
 from carillon_kit.ids import SequenceIds
@@ -46,6 +47,7 @@ class Gate:
     away: bool = False
     asked: list[tuple[Plan, int]] = field(default_factory=list)
     before: Callable[[], Any] | None = None
+    progress: tuple[RanTests, ...] = ()
     #: What a comparison tells.
     compared: tuple[ComparedCalls, ...] = (ComparedCalls(9, 4, 2, 1), ComparedCalls(9, 9, 6, 2, done=True))
     wanted: list[int] = field(default_factory=list)
@@ -57,13 +59,16 @@ class Gate:
         if not self.compared:
             raise GateAway("cdr is away")
 
-    async def run(self, tenant_id: str, plan: Plan, version: int) -> tuple[RanTest, ...]:
+    async def run(self, tenant_id: str, plan: Plan, version: int) -> AsyncGenerator[RanTests, None]:
         self.asked.append((plan, version))
         if self.before is not None:
             await self.before()
         if self.away:
             raise GateAway("nobody is there")
-        return self.tests
+        for each in self.progress:
+            yield each
+        if self.tests is not None:
+            yield RanTests(len(self.tests), len(self.tests), self.tests)
 
 
 class World:
@@ -126,6 +131,26 @@ async def test_a_failing_test_or_a_gate_that_is_away_holds_the_draft_up(world: W
     world.gate.away = True
     assert isinstance(await world.activate(), NotTested)
     assert (await world.config()).seq == before
+
+
+async def test_how_far_the_tests_are_is_told_and_tests_that_end_early_hold_the_draft_up(world: World) -> None:
+    world.gate.progress = (RanTests(3, 1), RanTests(3, 2))
+    steps = await world.steps()
+    assert (steps[:2], type(steps[2])) == (list(world.gate.progress), Changed)
+    world.gate.tests = None  # type: ignore[assignment]
+    assert await world.activate() == NotTested("the tests ended early")
+
+
+async def test_a_plan_has_as_many_tests_as_every_activation_can_run(world: World) -> None:
+    tests = [{**COMPANY["plan_tests"][0], "id": f"t{number}"} for number in range(MOST_TESTS - 1)]
+    ordered = await world.directory.execute("acme", company_command({**COMPANY, "plan_tests": tests}))
+    assert isinstance(ordered, Executed)
+    one_more = await world.directory.execute("acme", company_command({**COMPANY, "plan_tests": [*tests, {**tests[0], "id": "more"}]}))
+    assert isinstance(one_more, Invalid)
+    ((path, text),) = {(each.field, each.reason) for each in one_more.violations}
+    assert (path.split(".")[-1], text) == ("plan_id", "plan 'main' has 200 tests already, which is the most")
+    # What is there already may change.
+    await world.change("plan_test", "t7", "display_name", "Seven")
 
 
 async def test_past_calls_hold_a_draft_up_when_more_would_go_elsewhere_than_may(world: World) -> None:

@@ -1,7 +1,7 @@
 """`RoutingService`: what would become of a call, and whether a plan passes its tests."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from pydantic import ValidationError
@@ -17,14 +17,20 @@ from carillon_kit.grpc_server import current_tenant
 from carillon_routing.adapters.sentences import library
 from carillon_routing.domain.plan_tests import run_tests
 from carillon_routing.domain.simulate import with_draft, with_plan
-from carillon_routing.grpc_compare import Comparisons
+from carillon_routing.grpc_compare import TELL_SECONDS, Comparisons
 from carillon_routing.grpc_replay import Replays
 from carillon_routing.grpc_simulate import simulated
 from carillon_routing.projections.configuration import Configuration, config_of
 
 SERVICE_NAME = "carillon.routing.v1.RoutingService"
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
-RIGHTS = {"Simulate": _ADMINS, "ReplayCall": _ADMINS, "ComparePlan": _ADMINS | {str(SERVICE)}, "TestPlan": _ADMINS | {str(SERVICE)}}
+RIGHTS = {
+    "Simulate": _ADMINS,
+    "ReplayCall": _ADMINS,
+    "ComparePlan": _ADMINS | {str(SERVICE)},
+    "TestPlan": _ADMINS | {str(SERVICE)},
+    "TestPlanWithProgress": _ADMINS | {str(SERVICE)},
+}
 #: How long TestPlan waits for a version of the configuration that was stored just now.
 CATCH_UP_SECONDS = 3.0
 #: After so long a simulated call is not followed any further.
@@ -69,6 +75,18 @@ class Routing(RoutingServiceServicer):
 
     async def TestPlan(self, request: pb.TestPlanRequest, context: object) -> pb.TestPlanResponse:
         """See routing.proto."""
+        async with aclosing(self._tested(request)) as steps:
+            return [step async for step in steps][-1].done
+
+    async def TestPlanWithProgress(
+        self, request: pb.TestPlanWithProgressRequest, context: object
+    ) -> AsyncIterator[pb.TestPlanWithProgressResponse]:
+        """See routing.proto."""
+        async with aclosing(self._tested(request.test)) as steps:
+            async for step in steps:
+                yield step
+
+    async def _tested(self, request: pb.TestPlanRequest) -> AsyncGenerator[pb.TestPlanWithProgressResponse, None]:
         await self._known(request.config_seq)
         active = self._config("")
         config = self._config(request.plan_draft_id)
@@ -79,14 +97,18 @@ class Routing(RoutingServiceServicer):
             config = with_plan(active, plan)
         if request.plan_id not in config.plans:
             raise NotFound(f"plans/{request.plan_id}")
-        results = []
-        for tested in run_tests(active, config, request.plan_id):
+        results, total, told = [], len(config.plan_tests), self._clock.monotonic()
+        for ran, tested in enumerate(run_tests(active, config, request.plan_id), 1):
             if tested is not None:
                 results.append(
                     pb.PlanTestResult(plan_test_id=tested.test_id, passed=tested.passed, reached=tested.reached, missed=tested.missed)
                 )
+            if (now := self._clock.monotonic()) - told > TELL_SECONDS:
+                told = now
+                yield pb.TestPlanWithProgressResponse(total=total, ran=ran)
             await asyncio.sleep(0)
-        return pb.TestPlanResponse(results=results, passed=all(result.passed for result in results))
+        done = pb.TestPlanResponse(results=results, passed=all(result.passed for result in results))
+        yield pb.TestPlanWithProgressResponse(total=total, ran=total, done=done)
 
     async def _known(self, config_seq: int) -> None:
         """Raises `FailedPrecondition` for a version that is not known here in time."""

@@ -123,6 +123,47 @@ async def test_no_process_outlives_a_comparison_that_is_cut_off_or_loses_one(kil
     assert children() == set()
 
 
+class Held:
+    """cdr, which answers once it may."""
+
+    def __init__(self) -> None:
+        self.may, self.asked = asyncio.Event(), 0
+
+    async def StreamDecisions(self, request: cdr_pb2.StreamDecisionsRequest, **_: Any) -> AsyncIterator[cdr_pb2.StreamDecisionsResponse]:
+        self.asked += 1
+        await self.may.wait()
+        yield cdr_pb2.StreamDecisionsResponse(total=0)
+
+
+async def test_comparisons_wait_in_order_are_told_so_and_leave_when_they_are_given_up() -> None:
+    held = Held()
+    them = Comparisons(PastCalls(held, lambda tenant: ()), SystemClock(), processes=1)
+    told: dict[str, list[pb.ComparePlanResponse]] = {}
+
+    async def compare(name: str, tenant: str) -> None:
+        config = with_plan(*NODES, tenant={"id": tenant, "realm": f"{tenant}.example"})
+        told[name] = []
+        async with aclosing(them.compare(pb.ComparePlanRequest(plan_draft_id="d"), config, PLAN)) as steps:
+            async for step in steps:
+                told[name].append(step)
+
+    async with asyncio.timeout(120), asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(compare(name, name[0])) for name in ("a1", "a2", "a3", "b1")]
+        await eventually(lambda: held.asked == 1 and len(told.get("b1", ())) > 0)
+        assert [told[name][0].waiting for name in ("a2", "a3", "b1")] == [1, 2, 3]
+        with pytest.raises(Unavailable, match="3 comparisons of a run or wait already"):
+            await compare("a4", "a")
+        others = [tasks.create_task(compare(f"{name}9", name)) for name in "cdefghi"]
+        await eventually(lambda: len(told.get("i9", ())) > 0)
+        with pytest.raises(Unavailable, match="10 comparisons wait already"):
+            await compare("j1", "j")
+        running[1].cancel()
+        await eventually(lambda: told["b1"][-1].waiting == 2)
+        held.may.set()
+    assert [told[name][-1].done for name in ("a1", "a3", "b1", "i9")] == [True] * 4
+    assert (held.asked, told["a2"][-1].done, len(others)) == (10, False, 7)
+
+
 async def test_that_no_process_can_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(Unavailable, match="no process can be started"):

@@ -181,7 +181,7 @@ async def test_a_change_counts_for_the_next_call_and_not_for_one_under_way(world
 @pytest.mark.parametrize(
     ("question", "field"),
     [
-        (pb.NextRequest(call=call(), outcome=ENTERED, cursor=b"junk"), "cursor"),
+        (pb.NextRequest(call=call(), outcome=rang(pb.RING_RESULT_BUSY), cursor=b"junk"), "cursor"),
         (pb.NextRequest(call=call()), "outcome"),
         (pb.NextRequest(call=call(), outcome=rang(pb.RING_RESULT_BUSY)), "outcome"),
         (pb.NextRequest(call=call(), outcome=rang(pb.RING_RESULT_UNSPECIFIED)), "outcome.ring.result"),

@@ -8,10 +8,10 @@ import grpc.aio
 
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon_contracts.config import Plan
-from carillon_directory.ports import ComparedCalls, GateAway, MovedCalls, RanTest
+from carillon_directory.ports import ComparedCalls, GateAway, MovedCalls, RanTest, RanTests
 
-#: Routing waits up to 3 s of them for the newest configuration.
-DEADLINE = 8.0
+#: For all tests: 3 s of them routing waits for the newest configuration.
+TESTED_SECONDS = 300.0
 #: A million calls.
 COMPARED_SECONDS = 3600.0
 #: Groups and calls of each that are told.
@@ -24,16 +24,23 @@ class RoutingGate:
     def __init__(self, routing: Any | None) -> None:
         self._routing = routing
 
-    async def run(self, tenant_id: str, plan: Plan, version: int) -> tuple[RanTest, ...]:
+    async def run(self, tenant_id: str, plan: Plan, version: int) -> AsyncGenerator[RanTests, None]:
         """As the port says."""
         if self._routing is None:
             raise GateAway("routing's address is not set")
-        request = pb.TestPlanRequest(plan_id=plan.id, config_seq=version, plan=plan.model_dump_json())
+        test = pb.TestPlanRequest(plan_id=plan.id, config_seq=version, plan=plan.model_dump_json())
+        request, so_far = pb.TestPlanWithProgressRequest(test=test), RanTests()
+        told = self._routing.TestPlanWithProgress(request, timeout=TESTED_SECONDS, metadata=(("carillon-tenant", tenant_id),))
         try:
-            answer = await self._routing.TestPlan(request, timeout=DEADLINE, metadata=(("carillon-tenant", tenant_id),))
+            async for each in told:
+                so_far = _ran(each)
+                yield so_far
         except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise GateAway(f"{so_far.ran} of {so_far.total} tests were run in {TESTED_SECONDS:g} s, which is the most") from error
             raise GateAway(f"{error.code().name}: {error.details()}") from error
-        return tuple(RanTest(each.plan_test_id, each.passed, tuple(each.reached), each.missed) for each in answer.results)
+        finally:
+            told.cancel()
 
     async def compare(self, tenant_id: str, plan: Plan, version: int, max_calls: int) -> AsyncGenerator[ComparedCalls, None]:
         """As the port says."""
@@ -50,10 +57,17 @@ class RoutingGate:
             told.cancel()
 
 
+def _ran(told: pb.TestPlanWithProgressResponse) -> RanTests:
+    if not told.HasField("done"):
+        return RanTests(told.total, told.ran)
+    results = (RanTest(each.plan_test_id, each.passed, tuple(each.reached), each.missed) for each in told.done.results)
+    return RanTests(told.total, told.ran, tuple(results))
+
+
 def _compared(told: pb.ComparePlanResponse) -> ComparedCalls:
     groups = [
         MovedCalls(tuple(each.now), tuple(each.draft), each.calls, tuple(sample.call_id for sample in each.samples)) for each in told.groups
     ]
     further = sum(each.calls for each in groups[MOST_GROUPS:])
     counts = (told.total, told.read, told.by_plan, told.elsewhere, told.not_followed)
-    return ComparedCalls(*counts, told.done, tuple(groups[:MOST_GROUPS]), told.ungrouped + further)
+    return ComparedCalls(*counts, told.done, tuple(groups[:MOST_GROUPS]), told.ungrouped + further, told.waiting)

@@ -1,7 +1,8 @@
 """What must hold of a resource among the others of its tenant; what holds of it alone, its model in `carillon_contracts.config` checks."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
+from itertools import islice
 from typing import get_args
 
 from carillon_contracts.config import (
@@ -23,10 +24,13 @@ from carillon_contracts.config import (
 from carillon_contracts.inherited import account_codes_for
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.graphs import loop_violation, nesting_violation, plan_violations
+from carillon_directory.domain.index import Index
 from carillon_directory.domain.outcomes import Holder, Violation
 from carillon_directory.domain.references import Reference, exists, references
 
 _NOBODY: frozenset[tuple[str, str]] = frozenset()
+#: Every activation runs them.
+MOST_TESTS = 200
 
 
 def violations(
@@ -81,6 +85,15 @@ def _test_violations(config: TenantConfig, test: PlanTest) -> list[Violation]:
         missing = [user_id for user_id in getattr(test, name) if user_id not in config.users]
         found += [Violation(name, f"no user {user_id!r}") for user_id in missing]
     return found
+
+
+def too_many_tests(index: Index, test: PlanTest, before: Resource | None) -> Iterator[Violation]:
+    """A plan has so many tests at most; what it had before may stay."""
+    if isinstance(before, PlanTest) and before.plan_id == test.plan_id:
+        return
+    tests = (name for kind, name in index.referring(Plan.KIND, test.plan_id) if kind == PlanTest.KIND and name != test.id)
+    if sum(1 for _ in islice(tests, MOST_TESTS)) == MOST_TESTS:
+        yield Violation("plan_id", f"plan {test.plan_id!r} has {MOST_TESTS} tests already, which is the most")
 
 
 def _second_agents(config: TenantConfig, agent: Agent) -> list[Violation]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date
 
-from carillon_contracts.config import Resource
+from carillon_contracts.config import PlanTest, Resource
 from carillon_contracts.erasure import PREFIX
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import checks, documents, services
@@ -94,6 +94,8 @@ def _violations(after: TenantConfig, index: Index, piece: Piece, refused: Set[Ke
         yield Violation("id", f"{PREFIX}... stands for somebody who was erased")
     yield from checks.violations(after, resource, refused, piece.before)
     yield from services.violations(after, index, resource, piece.before)
+    if isinstance(resource, PlanTest):
+        yield from checks.too_many_tests(index, resource, piece.before)
     for field, space, value in values_of(resource):
         for kind, resource_id in index.takers(space, value):
             if (kind, resource_id) != (resource.KIND, resource.id):

@@ -498,6 +498,7 @@ from carillon.directory.v1.plan_pb2 import PlanFinding as PlanFinding
 from carillon.directory.v1.plan_pb2 import PlanGate as PlanGate
 from carillon.directory.v1.plan_pb2 import PlanNode as PlanNode
 from carillon.directory.v1.plan_pb2 import PlanTestOutcome as PlanTestOutcome
+from carillon.directory.v1.plan_pb2 import PlanTestsRun as PlanTestsRun
 from carillon.directory.v1.plan_pb2 import QueueNode as QueueNode
 from carillon.directory.v1.plan_pb2 import QueueWays as QueueWays
 from carillon.directory.v1.plan_pb2 import ReturnNode as ReturnNode

@@ -1583,27 +1583,57 @@ class ActivatePlanWithProgressResponse(_message.Message):
 
     PROGRESS_FIELD_NUMBER: _builtins.int
     DONE_FIELD_NUMBER: _builtins.int
+    TESTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def progress(self) -> Global___PastCallsCompared: ...
     @_builtins.property
     def done(self) -> Global___ActivatePlanResponse:
         """The last message."""
 
+    @_builtins.property
+    def tests(self) -> Global___PlanTestsRun:
+        """Before anything is compared."""
+
     def __init__(
         self,
         *,
         progress: Global___PastCallsCompared | None = ...,
         done: Global___ActivatePlanResponse | None = ...,
+        tests: Global___PlanTestsRun | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "done", b"done", "progress", b"progress"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "done", b"done", "progress", b"progress", "tests", b"tests"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "done", b"done", "progress", b"progress"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "done", b"done", "progress", b"progress", "tests", b"tests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["progress", "done"]  # noqa: Y015
+    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["progress", "done", "tests"]  # noqa: Y015
     _WhichOneofArgType_answer: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_answer) -> _WhichOneofReturnType_answer | None: ...
 
 Global___ActivatePlanWithProgressResponse: _TypeAlias = ActivatePlanWithProgressResponse  # noqa: Y015
+
+@_typing.final
+class PlanTestsRun(_message.Message):
+    """How many of the tests of plans were run so far, of how many."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    RAN_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    ran: _builtins.int
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        ran: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ran", b"ran", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanTestsRun: _TypeAlias = PlanTestsRun  # noqa: Y015
 
 @_typing.final
 class ActivatePlanResponse(_message.Message):
@@ -1776,6 +1806,7 @@ class PastCallsCompared(_message.Message):
     DONE_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     UNGROUPED_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     read: _builtins.int
     by_plan: _builtins.int
@@ -1785,6 +1816,8 @@ class PastCallsCompared(_message.Message):
     """All were read: the largest groups of those that would go elsewhere."""
     ungrouped: _builtins.int
     """In further groups."""
+    waiting: _builtins.int
+    """Comparisons that come before this one, which has not begun; 0: it has."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___MovedCalls]: ...
     def __init__(
@@ -1798,10 +1831,11 @@ class PastCallsCompared(_message.Message):
         done: _builtins.bool = ...,
         groups: _abc.Iterable[Global___MovedCalls] | None = ...,
         ungrouped: _builtins.int = ...,
+        waiting: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_plan", b"by_plan", "done", b"done", "elsewhere", b"elsewhere", "groups", b"groups", "not_followed", b"not_followed", "read", b"read", "total", b"total", "ungrouped", b"ungrouped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_plan", b"by_plan", "done", b"done", "elsewhere", b"elsewhere", "groups", b"groups", "not_followed", b"not_followed", "read", b"read", "total", b"total", "ungrouped", b"ungrouped", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -126,8 +126,9 @@ class PlanServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ActivatePlanWithProgress(self, request, context):
-        """ActivatePlanWithProgress does the same and tells how far the comparison is, at least every second; its last message before the end or
-        the refusal tells who would go elsewhere. Who leaves before the end has changed nothing.
+        """ActivatePlanWithProgress does the same and tells how far tests and comparison are, at least every second; its last message before the
+        end or the refusal tells who would go elsewhere. Who leaves before the end has changed nothing. The tests may take five minutes, and the
+        comparison an hour; then the draft is refused with UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,8 +44,9 @@ class PlanServiceStub:
     it in the same way; that takes half a millisecond a call: give it time.
     """
     ActivatePlanWithProgress: _grpc.UnaryStreamMultiCallable[_plan_pb2.ActivatePlanWithProgressRequest, _plan_pb2.ActivatePlanWithProgressResponse]
-    """ActivatePlanWithProgress does the same and tells how far the comparison is, at least every second; its last message before the end or
-    the refusal tells who would go elsewhere. Who leaves before the end has changed nothing.
+    """ActivatePlanWithProgress does the same and tells how far tests and comparison are, at least every second; its last message before the
+    end or the refusal tells who would go elsewhere. Who leaves before the end has changed nothing. The tests may take five minutes, and the
+    comparison an hour; then the draft is refused with UNAVAILABLE.
     """
     RollBackPlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.RollBackPlanRequest, _plan_pb2.RollBackPlanResponse]
     """RollBackPlan makes the plan what it was before its last change, or at a version of the configuration, as a change of its own; what
@@ -70,8 +71,9 @@ class PlanServiceAsyncStub(PlanServiceStub):
     it in the same way; that takes half a millisecond a call: give it time.
     """
     ActivatePlanWithProgress: _aio.UnaryStreamMultiCallable[_plan_pb2.ActivatePlanWithProgressRequest, _plan_pb2.ActivatePlanWithProgressResponse]  # type: ignore[assignment]
-    """ActivatePlanWithProgress does the same and tells how far the comparison is, at least every second; its last message before the end or
-    the refusal tells who would go elsewhere. Who leaves before the end has changed nothing.
+    """ActivatePlanWithProgress does the same and tells how far tests and comparison are, at least every second; its last message before the
+    end or the refusal tells who would go elsewhere. Who leaves before the end has changed nothing. The tests may take five minutes, and the
+    comparison an hour; then the draft is refused with UNAVAILABLE.
     """
     RollBackPlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.RollBackPlanRequest, _plan_pb2.RollBackPlanResponse]  # type: ignore[assignment]
     """RollBackPlan makes the plan what it was before its last change, or at a version of the configuration, as a change of its own; what
@@ -135,8 +137,9 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _plan_pb2.ActivatePlanWithProgressRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_plan_pb2.ActivatePlanWithProgressResponse], _abc.AsyncIterator[_plan_pb2.ActivatePlanWithProgressResponse]]:
-        """ActivatePlanWithProgress does the same and tells how far the comparison is, at least every second; its last message before the end or
-        the refusal tells who would go elsewhere. Who leaves before the end has changed nothing.
+        """ActivatePlanWithProgress does the same and tells how far tests and comparison are, at least every second; its last message before the
+        end or the refusal tells who would go elsewhere. Who leaves before the end has changed nothing. The tests may take five minutes, and the
+        comparison an hour; then the draft is refused with UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

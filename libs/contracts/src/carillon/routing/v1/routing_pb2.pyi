@@ -775,6 +775,55 @@ class TestPlanResponse(_message.Message):
 Global___TestPlanResponse: _TypeAlias = TestPlanResponse  # noqa: Y015
 
 @_typing.final
+class TestPlanWithProgressRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def test(self) -> Global___TestPlanRequest: ...
+    def __init__(
+        self,
+        *,
+        test: Global___TestPlanRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["test", b"test"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["test", b"test"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestPlanWithProgressRequest: _TypeAlias = TestPlanWithProgressRequest  # noqa: Y015
+
+@_typing.final
+class TestPlanWithProgressResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    RAN_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """Tests in all, and those run so far."""
+    ran: _builtins.int
+    @_builtins.property
+    def done(self) -> Global___TestPlanResponse:
+        """Of the last message alone."""
+
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        ran: _builtins.int = ...,
+        done: Global___TestPlanResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["done", b"done"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "ran", b"ran", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestPlanWithProgressResponse: _TypeAlias = TestPlanWithProgressResponse  # noqa: Y015
+
+@_typing.final
 class PlanTestResult(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1028,6 +1077,7 @@ class ComparePlanResponse(_message.Message):
     UNGROUPED_FIELD_NUMBER: _builtins.int
     DONE_FIELD_NUMBER: _builtins.int
     CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     """Calls in all, and those read so far."""
     read: _builtins.int
@@ -1042,6 +1092,8 @@ class ComparePlanResponse(_message.Message):
     done: _builtins.bool
     config_seq: _builtins.int
     """The version whose other plans, users and schedules were used."""
+    waiting: _builtins.int
+    """Comparisons that come before this one, which has not begun; 0: it has."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComparedGroup]:
         """In the last message alone: who would go elsewhere, the largest group first."""
@@ -1058,10 +1110,11 @@ class ComparePlanResponse(_message.Message):
         ungrouped: _builtins.int = ...,
         done: _builtins.bool = ...,
         config_seq: _builtins.int = ...,
+        waiting: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_plan", b"by_plan", "config_seq", b"config_seq", "done", b"done", "elsewhere", b"elsewhere", "groups", b"groups", "not_followed", b"not_followed", "read", b"read", "total", b"total", "ungrouped", b"ungrouped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_plan", b"by_plan", "config_seq", b"config_seq", "done", b"done", "elsewhere", b"elsewhere", "groups", b"groups", "not_followed", b"not_followed", "read", b"read", "total", b"total", "ungrouped", b"ungrouped", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

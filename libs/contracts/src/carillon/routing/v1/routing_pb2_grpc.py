@@ -54,6 +54,11 @@ class RoutingServiceStub:
                 request_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanRequest.SerializeToString,
                 response_deserializer=carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanResponse.FromString,
                 _registered_method=True)
+        self.TestPlanWithProgress = channel.unary_stream(
+                '/carillon.routing.v1.RoutingService/TestPlanWithProgress',
+                request_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanWithProgressRequest.SerializeToString,
+                response_deserializer=carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanWithProgressResponse.FromString,
+                _registered_method=True)
 
 
 class RoutingServiceServicer:
@@ -77,7 +82,8 @@ class RoutingServiceServicer:
 
     def ComparePlan(self, request, context):
         """ComparePlan follows past calls with the plans of now and with a draft in its plan's place, and tells which would go elsewhere; with
-        progress at least every second. One comparison runs at a time in a process, others wait.
+        progress at least every second. One comparison runs at a time in a process; up to ten others wait, in order, and are told so. More are
+        UNAVAILABLE, and so is a fourth one of a tenant. Who leaves waits no more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,6 +92,13 @@ class RoutingServiceServicer:
     def TestPlan(self, request, context):
         """TestPlan runs the tests that are stored for a plan, on the active plan or another in its place; then it also runs the tests of all
         other plans and answers those that pass now and would pass no more. Nothing changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestPlanWithProgress(self, request, context):
+        """TestPlanWithProgress does the same and tells how many tests were run, at least every second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +126,11 @@ def add_RoutingServiceServicer_to_server(servicer, server):
                     servicer.TestPlan,
                     request_deserializer=carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanRequest.FromString,
                     response_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanResponse.SerializeToString,
+            ),
+            'TestPlanWithProgress': grpc.unary_stream_rpc_method_handler(
+                    servicer.TestPlanWithProgress,
+                    request_deserializer=carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanWithProgressRequest.FromString,
+                    response_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanWithProgressResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +241,33 @@ class RoutingService:
             '/carillon.routing.v1.RoutingService/TestPlan',
             carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanRequest.SerializeToString,
             carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestPlanWithProgress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/carillon.routing.v1.RoutingService/TestPlanWithProgress',
+            carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanWithProgressRequest.SerializeToString,
+            carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanWithProgressResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,12 +44,15 @@ class RoutingServiceStub:
     """
     ComparePlan: _grpc.UnaryStreamMultiCallable[_routing_pb2.ComparePlanRequest, _routing_pb2.ComparePlanResponse]
     """ComparePlan follows past calls with the plans of now and with a draft in its plan's place, and tells which would go elsewhere; with
-    progress at least every second. One comparison runs at a time in a process, others wait.
+    progress at least every second. One comparison runs at a time in a process; up to ten others wait, in order, and are told so. More are
+    UNAVAILABLE, and so is a fourth one of a tenant. Who leaves waits no more.
     """
     TestPlan: _grpc.UnaryUnaryMultiCallable[_routing_pb2.TestPlanRequest, _routing_pb2.TestPlanResponse]
     """TestPlan runs the tests that are stored for a plan, on the active plan or another in its place; then it also runs the tests of all
     other plans and answers those that pass now and would pass no more. Nothing changes.
     """
+    TestPlanWithProgress: _grpc.UnaryStreamMultiCallable[_routing_pb2.TestPlanWithProgressRequest, _routing_pb2.TestPlanWithProgressResponse]
+    """TestPlanWithProgress does the same and tells how many tests were run, at least every second."""
 
 @_typing.type_check_only
 class RoutingServiceAsyncStub(RoutingServiceStub):
@@ -64,12 +67,15 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     """
     ComparePlan: _aio.UnaryStreamMultiCallable[_routing_pb2.ComparePlanRequest, _routing_pb2.ComparePlanResponse]  # type: ignore[assignment]
     """ComparePlan follows past calls with the plans of now and with a draft in its plan's place, and tells which would go elsewhere; with
-    progress at least every second. One comparison runs at a time in a process, others wait.
+    progress at least every second. One comparison runs at a time in a process; up to ten others wait, in order, and are told so. More are
+    UNAVAILABLE, and so is a fourth one of a tenant. Who leaves waits no more.
     """
     TestPlan: _aio.UnaryUnaryMultiCallable[_routing_pb2.TestPlanRequest, _routing_pb2.TestPlanResponse]  # type: ignore[assignment]
     """TestPlan runs the tests that are stored for a plan, on the active plan or another in its place; then it also runs the tests of all
     other plans and answers those that pass now and would pass no more. Nothing changes.
     """
+    TestPlanWithProgress: _aio.UnaryStreamMultiCallable[_routing_pb2.TestPlanWithProgressRequest, _routing_pb2.TestPlanWithProgressResponse]  # type: ignore[assignment]
+    """TestPlanWithProgress does the same and tells how many tests were run, at least every second."""
 
 class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -99,7 +105,8 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_routing_pb2.ComparePlanResponse], _abc.AsyncIterator[_routing_pb2.ComparePlanResponse]]:
         """ComparePlan follows past calls with the plans of now and with a draft in its plan's place, and tells which would go elsewhere; with
-        progress at least every second. One comparison runs at a time in a process, others wait.
+        progress at least every second. One comparison runs at a time in a process; up to ten others wait, in order, and are told so. More are
+        UNAVAILABLE, and so is a fourth one of a tenant. Who leaves waits no more.
         """
 
     @_abc_1.abstractmethod
@@ -111,5 +118,13 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         """TestPlan runs the tests that are stored for a plan, on the active plan or another in its place; then it also runs the tests of all
         other plans and answers those that pass now and would pass no more. Nothing changes.
         """
+
+    @_abc_1.abstractmethod
+    def TestPlanWithProgress(
+        self,
+        request: _routing_pb2.TestPlanWithProgressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_routing_pb2.TestPlanWithProgressResponse], _abc.AsyncIterator[_routing_pb2.TestPlanWithProgressResponse]]:
+        """TestPlanWithProgress does the same and tells how many tests were run, at least every second."""
 
 def add_RoutingServiceServicer_to_server(servicer: RoutingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
