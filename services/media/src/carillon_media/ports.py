@@ -336,7 +336,7 @@ class TrunkPort(Protocol):
         """Count a leg that is about to go out; False: one of the trunk's limits is reached."""
 
     def watch(self, contact: Contact, session: str, silent: Callable[[], None]) -> None:
-        """Call `silent` if the carrier has said nothing at all after its time."""
+        """Call `silent` if the carrier, or a phone that has another flow, has said nothing at all after its time."""
 
     def again(self, leg: str, tenant: str, trunk_id: str) -> Credentials | None:
         """Count a leg that a process before has begun; what it proves itself with, if it must."""

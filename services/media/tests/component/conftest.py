@@ -569,7 +569,9 @@ SCENARIOS = Path(__file__).parent / "sipp"
 class Sipp:
     """One sipp process."""
 
-    def __init__(self, house: Any, scenario: str, port: int, *options: str, user: str = "anne", transport: str = "udp") -> None:
+    def __init__(
+        self, house: Any, scenario: str, port: int, *options: str, user: str = "anne", transport: str = "udp", flow: str = ""
+    ) -> None:
         server = house.running.sip[transport]
         self.command = [
             "sipp",
@@ -577,6 +579,7 @@ class Sipp:
             *("-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port), "-nostdin", "-timeout", "60", "-trace_err"),
             *("-t", "u1" if transport == "udp" else "t1"),
             *("-key", "user", user, "-au", user, "-ap", f"secret-{user}", "-key", "domain", "dupont.example", "-key", "dest", "102"),
+            *("-key", "flow", flow),
             *options,
         ]
         self.folder = house.folder
@@ -602,10 +605,10 @@ class Sipp:
 
 
 @contextlib.asynccontextmanager
-async def phone(house: Any, scenario: str, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def phone(house: Any, scenario: str, *options: str, flow: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
     """Bob's phone, registered, playing this scenario."""
     port = free_port()
-    assert await Sipp(house, "register", port, "-m", "1", user="bob").run() == 0
+    assert await Sipp(house, "register", port, "-m", "1", user="bob", flow=flow).run() == 0
     process = await Sipp(house, scenario, port, *options, user="bob").start()
     await eventually(lambda: taken(port))
     try:

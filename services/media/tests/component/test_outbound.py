@@ -11,6 +11,7 @@ import pytest
 from carillon.common.v1 import call_application_pb2 as app
 from carillon_kit.certificates import write_self_signed
 from carillon_kit.testing import eventually, fresh_database
+from carillon_media.handlers import trunks
 from carillon_media.io.tls import Certificates, TlsFiles
 from carillon_sip import InviteReceived, NameAddr, RequestOut, ResponseReceived, SessionFailed
 from carillon_sip.message import Request
@@ -118,6 +119,59 @@ async def test_a_flow_that_is_lost_is_unbound_at_once_and_the_other_rings(house:
     house.application.follow(words.ring("bob"))
     anne.call("102")
     assert (await first.expect(InviteReceived)).request.method == "INVITE"
+
+
+@pytest.mark.parametrize("fails", ["is refused by an edge", "is silent"])
+async def test_a_phone_whose_flow_fails_is_called_over_its_other_one_and_never_over_both(
+    house: Any, words: Any, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    monkeypatch.setattr(trunks, "FLOW_SECONDS", 0.2 if fails == "is silent" else 60.0)
+    first, second = await house.phone("bob", "udp", register=False), await house.phone("bob", "udp", register=False)
+    second.cseq = 10
+    assert [(await register(first, 1)).status, (await register(second, 2)).status] == [200, 200]
+    if fails != "is refused by an edge":
+        second.close()
+    anne = await house.phone("anne")
+    house.application.follow(words.ring("bob"), words.hang_up(17, 486))
+    anne.call("102")
+    if fails == "is refused by an edge":
+        refused = await second.expect(InviteReceived)
+        assert not any(isinstance(output, InviteReceived) for output in first.seen)
+        second.do("reject", refused.session, 430)
+    rung = await first.expect(InviteReceived)
+    assert rung.request.uri == str(first.contact.uri)
+    first.do("reject", rung.session, 486)
+    assert (await anne.expect(SessionFailed)).status == 486
+    assert house.application.asked[-1].outcome.ring.result == app.RING_RESULT_BUSY
+
+
+async def test_a_strangers_flow_that_is_silent_has_it_called_over_the_one_before(
+    house: Any, words: Any, sipp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trunks, "FLOW_SECONDS", 0.2)
+    house.application.follow(words.ring("bob"))
+    async with sipp.phone(house, "uas", flow=f";reg-id=1;+sip.instance={INSTANCE}"):
+        gone = sipp.Sipp(house, "register", sipp.free_port(), "-m", "1", user="bob", flow=f";reg-id=2;+sip.instance={INSTANCE}")
+        assert await gone.run() == 0
+        assert [device.binding.reg_id for device in house.running.registrar.devices("dupont", "bob")] == [1, 2]
+        assert await sipp.Sipp(house, "uac", sipp.free_port(), "-m", "1", "-d", "100").run() == 0
+        told = words.story(await house.ended())
+    assert ("leg_ended b1" in told, "leg_answered b2" in told) == (True, True)
+
+
+async def test_a_phone_that_says_no_over_one_flow_is_not_called_over_the_other(
+    house: Any, words: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trunks, "FLOW_SECONDS", 60.0)
+    first, second = await house.phone("bob", "udp", register=False), await house.phone("bob", "udp", register=False)
+    second.cseq = 10
+    assert [(await register(first, 1)).status, (await register(second, 2)).status] == [200, 200]
+    anne = await house.phone("anne")
+    house.application.follow(words.ring("bob"), words.hang_up(17, 486))
+    anne.call("102")
+    second.do("reject", (await second.expect(InviteReceived)).session, 486)
+    assert (await anne.expect(SessionFailed)).status == 486
+    assert not any(isinstance(output, InviteReceived) for output in first.seen)
 
 
 async def test_a_phone_behind_a_proxy_is_called_through_it(house: Any, words: Any) -> None:

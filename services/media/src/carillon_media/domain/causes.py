@@ -91,6 +91,12 @@ def fails_over(status: int, *, answered_by_peer: bool) -> bool:
     return not answered_by_peer or status in (408, 500, 502, 503, 504)
 
 
+def flow_failed(status: int, *, answered_by_peer: bool) -> bool:
+    """Whether a phone may be called over another of its flows (RFC 5626 sections 5.3 and 11.5): silence, no connection, or an edge that
+    says either."""
+    return not answered_by_peer or status in (408, 430)
+
+
 def summary_of(results: set[RingResult]) -> RingResult:
     """The one result that stands for several; `unreachable` for none."""
     for result in RESULT_ORDER:

@@ -59,7 +59,7 @@ class Contact:
     asserted: bool = False
     #: The trunk that it is a server of; None: a device.
     trunk: TrunkLine | None = None
-    #: The trunk's other servers with the same number, in the order of being tried.
+    #: The trunk's other servers with the same number, or the phone's other flows, in the order of being tried.
     spare: tuple["Contact", ...] = ()
     #: A call for help: no limit counts.
     emergency: bool = False

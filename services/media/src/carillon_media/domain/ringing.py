@@ -11,6 +11,7 @@ from carillon_media.domain.causes import (
     cause_name,
     cause_of_status,
     fails_over,
+    flow_failed,
     of_trunk,
     result_of_status,
     sip_status_for,
@@ -177,11 +178,11 @@ def _win(call: CallState, phase: Ringing, leg: Leg) -> None:
 def on_unsent(call: CallState, phase: Ringing, given: inputs.LegUnsent) -> None:
     """Ring the leg's device, if it is still there."""
     leg, target = call.legs.get(given.leg_id), phase.table.of_leg(given.leg_id)
-    found = [contact for contact in _contacts(call, target.plan.whom) if contact.uri == leg.contact] if leg and target else []
-    if leg is None or target is None or not found:
+    found = _contact_of(call, target, leg) if leg and target else None
+    if leg is None or target is None or found is None:
         on_refused(call, phase, inputs.LegRefused(given.leg_id, 503, received=False))
         return
-    call.do(call.invitation(leg, found[0], _shown(call, found[0], phase.step, target.plan)))
+    call.do(call.invitation(leg, found, _shown(call, found, phase.step, target.plan)))
 
 
 def on_refused(call: CallState, phase: Ringing, refused: inputs.LegRefused) -> None:
@@ -196,8 +197,10 @@ def on_refused(call: CallState, phase: Ringing, refused: inputs.LegRefused) -> N
         result = of_trunk(result, refused.status)
     cause = "no_answer" if result == "no_answer" else cause_of_status(refused.status)
     call.end_leg(leg, cause, "callee" if refused.received else "system", status=refused.status, gone=True)
-    if target.spare and not rang and fails_over(refused.status, answered_by_peer=refused.received):
-        _next_server(call, phase, target)
+    spare = target.spare.pop(leg.leg_id, ())
+    tried_on = fails_over if leg.is_trunk else flow_failed
+    if spare and not rang and tried_on(refused.status, answered_by_peer=refused.received):
+        _try_on(call, phase, target, spare)
     phase.table.leg_over(leg.leg_id, result, refused.status if refused.received else 0)
     _go_on(call, _change_over(call, phase))
 
@@ -207,7 +210,7 @@ def answer_by_itself(call: CallState, phase: Ringing, leg: Leg) -> None:
     target = phase.table.of_leg(leg.leg_id)
     if target is None:
         return
-    contact = next((each for each in _contacts(call, target.plan.whom) if each.uri == leg.contact), None)
+    contact = _contact_of(call, target, leg)
     if contact is None:
         return
     _end(call, leg.leg_id, ANSWERED_ELSEWHERE, COMPLETED_ELSEWHERE)
@@ -309,7 +312,7 @@ def _start(call: CallState, phase: Ringing, target: Target) -> None:
     for contact in contacts:
         leg = call.offer_leg(contact, target.plan.target_id, _shown(call, contact, phase.step, target.plan))
         phase.table.leg_offered(target, leg.leg_id)
-        target.spare = contact.spare
+        target.spare[leg.leg_id] = contact.spare
     if not contacts:
         phase.table.nobody_there(target)
 
@@ -324,12 +327,14 @@ def _shown(call: CallState, contact: Contact, step: Ring, plan: RingTarget) -> R
     return replace(step, caller_number=number, caller_name=name)
 
 
-def _next_server(call: CallState, phase: Ringing, target: Target) -> None:
-    """The same number by the next server of the same trunk, or by the next trunk, within the target's own time."""
+def _try_on(call: CallState, phase: Ringing, target: Target, spare: tuple[Contact, ...]) -> None:
+    """The same number by the next server of the same trunk, or by the next trunk; the same phone over its next flow. Within the target's
+    own time."""
     if len(call.legs) <= call.limits.max_ring_legs and call.now < target.stop:
-        contact, target.spare = target.spare[0], target.spare[1:]
+        contact = replace(spare[0], spare=spare[1:])
         leg = call.offer_leg(contact, target.plan.target_id, _shown(call, contact, phase.step, target.plan))
         phase.table.leg_offered(target, leg.leg_id)
+        target.spare[leg.leg_id] = contact.spare
 
 
 def _contacts(call: CallState, whom: str | TrunkTarget) -> tuple[Contact, ...]:
@@ -345,6 +350,12 @@ def _contacts(call: CallState, whom: str | TrunkTarget) -> tuple[Contact, ...]:
     if named.device and whom == named.device_user:
         return tuple(contact for contact in contacts if contact.device == named.device)
     return contacts
+
+
+def _contact_of(call: CallState, target: Target, leg: Leg) -> Contact | None:
+    """Where the leg rings; None: that is registered no more."""
+    contacts = (each for contact in _contacts(call, target.plan.whom) for each in (contact, *contact.spare))
+    return next((each for each in contacts if each.uri == leg.contact), None)
 
 
 def _unanswered(call: CallState, phase: Ringing) -> None:

@@ -31,8 +31,8 @@ class Target:
     results: set[RingResult] = field(default_factory=set)
     rang: bool = False
     sip_status: int = 0
-    #: Where it is tried next when the one before was silent or could not.
-    spare: tuple[Contact, ...] = field(default=(), metadata=NOT_KEPT)
+    #: By leg, where it is tried next when that one was silent or could not.
+    spare: dict[str, tuple[Contact, ...]] = field(default_factory=dict, metadata=NOT_KEPT)
 
     @property
     def result(self) -> RingResult:

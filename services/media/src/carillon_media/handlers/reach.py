@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from carillon_contracts.config import DoorPhone, codes_of
@@ -67,17 +68,23 @@ class Reachability:
         return self._accounts.contact_name(tenant, user_id, number)
 
     def contacts_of_user(self, tenant: str, user_id: str) -> Sequence[Contact]:
-        """Every registered device of the user, each over the flow it registered from; of several flows of one phone the latest."""
+        """Every registered device of the user, each over the flow it registered from; a phone that keeps several is called over one at a
+        time (RFC 5626 section 5.3), the latest first."""
         accounts = self._accounts
         number, realm = accounts.extension_of(tenant, user_id), accounts.realm_of(tenant)
         found: list[Contact] = []
         for sip_user in accounts.devices_of(tenant, user_id):
-            for device in _one_flow_each(device for device in self._registrar().devices_of(sip_user) if device.tenant == tenant):
-                binding = device.binding
-                way = self._cluster.way_to(device) if device.node else (self._flow_of(binding), binding.path)
-                if way is not None:
-                    found.append(Contact(binding.contact, way[0], user_id, number, realm, route=way[1], device=binding.instance))
+            for flows in _by_phone(device for device in self._registrar().devices_of(sip_user) if device.tenant == tenant):
+                ways = [contact for device in flows if (contact := self._contact_of(device, user_id, number, realm)) is not None]
+                found += [replace(ways[0], spare=tuple(ways[1:]))] if ways else []
         return found
+
+    def _contact_of(self, device: Device, user_id: str, number: str, realm: str) -> Contact | None:
+        binding = device.binding
+        way = self._cluster.way_to(device) if device.node else (self._flow_of(binding), binding.path)
+        if way is None:
+            return None
+        return Contact(binding.contact, way[0], user_id, number, realm, route=way[1], device=binding.instance)
 
     def _flow_of(self, binding: Binding) -> Flow:
         """The flow it registered from; where that was a TCP connection that is gone, and no NAT stands between, one that is opened to its
@@ -182,13 +189,10 @@ class Reachability:
         return known is not None and known.fax_destination is not None
 
 
-def _one_flow_each(devices: Iterable[Device]) -> Iterable[Device]:
-    """A phone that keeps several flows is rung once (RFC 5626 section 7), over the one that it refreshed last."""
-    found: dict[str, Device] = {}
+def _by_phone(devices: Iterable[Device]) -> Iterable[list[Device]]:
+    """The flows of each phone, the one that it refreshed last first; of equals the one that was begun last."""
+    found: dict[str, list[Device]] = {}
     for device in devices:
         binding = device.binding
-        name = binding.instance if binding.reg_id else binding.key
-        known = found.get(name)
-        if known is None or known.known_at <= device.known_at:
-            found[name] = device
-    return found.values()
+        found.setdefault(binding.instance if binding.reg_id else binding.key, []).insert(0, device)
+    return [sorted(flows, key=lambda device: device.known_at, reverse=True) for flows in found.values()]

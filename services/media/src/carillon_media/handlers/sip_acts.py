@@ -66,7 +66,7 @@ def _invitation(actor: "CallActor", output: outputs.OfferLeg, body: bytes) -> In
 
 
 def _silent(actor: "CallActor", leg: LegIo) -> None:
-    """The carrier has not even said 100: another is tried, and this one cancelled if it ever speaks."""
+    """The far end has not even said 100: another is tried, and this one cancelled if it ever speaks."""
     actor.parts.sip.cancel(leg.session, "")
     actor.post(inputs.LegRefused(leg.leg_id, 408, received=False))
 

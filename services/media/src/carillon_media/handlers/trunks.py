@@ -38,6 +38,8 @@ from carillon_sip.outputs import RequestTimedOut, ResponseReceived
 from carillon_sip.uri import NameAddr
 
 TURN_SECONDS = 0.25
+#: A phone says 100 or 180 at once; by UDP it was sent the INVITE four times by then.
+FLOW_SECONDS = 4.0
 #: Contacts of a trunk's server for a number as it is dialled there.
 ContactsAt = Callable[[TrunkAddress, str], Sequence[Contact]]
 
@@ -198,19 +200,19 @@ class Trunks:
         return "by_transport" if line is None else line.trunk.srtp
 
     def watch(self, contact: Contact, session: str, silent: Callable[[], None]) -> None:
-        """Call `silent` if the server has said nothing at all to our INVITE after the trunk's time."""
-        if contact.trunk is not None:
-            seconds = contact.trunk.trunk.silence_seconds
+        """Call `silent` if the server has said nothing at all to our INVITE after the trunk's time, or a phone that can be called over
+        another flow after `FLOW_SECONDS`."""
+        if contact.trunk is not None or contact.spare:
+            seconds = contact.trunk.trunk.silence_seconds if contact.trunk is not None else FLOW_SECONDS
             asyncio.get_running_loop().call_later(seconds, self._look, contact, session, silent)
 
     def _look(self, contact: Contact, session: str, silent: Callable[[], None]) -> None:
         line, heard = contact.trunk, self._heard(session)
-        if line is None or heard is None:
+        if heard is None:
             return
-        if heard:
-            self._pings.answering(line, contact.flow)
-        else:
-            self._pings.silent(line, contact.flow)
+        if line is not None:
+            (self._pings.answering if heard else self._pings.silent)(line, contact.flow)
+        if not heard:
             silent()
 
     def end(self, leg: str) -> None:
