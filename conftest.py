@@ -1,10 +1,14 @@
 """Of every test: an example of hypothesis may take its time on a busy machine; two processes may share the work."""
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 from own_network import enter_own_network
 from xdist.scheduler import LoadScopeScheduling
 
+# Servers are forked off while gRPC's threads are at work: its handlers in the child may end it before it has become the server.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 

@@ -15,6 +15,7 @@ from carillon_contracts.audit import request_refused
 from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_contracts.streams import AUDIT, CONFIG, ERASURES, KEYS, LETTERS
 from carillon_directory import grpc_auth, grpc_csv, grpc_lines, grpc_persons, grpc_provisioning, grpc_search, grpc_tenants, io_provisioning
+from carillon_directory.access import Access
 from carillon_directory.adapters.audit_trail import AuditTrail
 from carillon_directory.adapters.device_certificates import DeviceCertificates
 from carillon_directory.adapters.ended_tokens import EndedTokenNews
@@ -32,11 +33,12 @@ from carillon_directory.authentication import SECOND_FACTORS, Authentication, Li
 from carillon_directory.domain.provisioning.phone import Server
 from carillon_directory.grpc_api import add_services
 from carillon_directory.handlers import Directory, TenantStates
+from carillon_directory.invitations import Invitations
 from carillon_directory.io_erasures import CONSUMER as ERASURE_ANSWERS
 from carillon_directory.io_erasures import ErasureWorker
 from carillon_directory.passwords import Passwords
+from carillon_directory.people import People
 from carillon_directory.plan_lives import PlanLives
-from carillon_directory.ports import Realms
 from carillon_directory.provisioning import PHONE_PASSWORDS, Provisioning
 from carillon_directory.searching import Searches
 from carillon_directory.settings import DirectorySettings
@@ -88,13 +90,13 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         trail = AuditTrail(bus, SystemClock(), ids, settings.node)
         tasks.start(trail.run(), "audit")
         worker = await _erasing(settings, pool, erasures, relay, bus, tasks, stack)
-        authentication = await _add_logins(settings, server, directory, log, pool, bus, tasks, stack, trail)
+        logins = await _add_logins(settings, server, directory, log, pool, bus, tasks, stack, trail)
         lives = PlanLives(directory, _gate(settings, stack))
-        stack.callback(add_services(server, directory, ids, secrets, lives, sold, authentication, log).close)
-        grpc_tenants.add_services(server, sold, authentication)
+        stack.callback(add_services(server, directory, ids, secrets, lives, sold, logins.access, log).close)
+        grpc_tenants.add_services(server, sold, logins.authentication)
         media, cdr = (_link(target, settings, stack) for target in (settings.media, settings.cdr))
         grpc_lines.add_services(server, directory, media and RegistrationServiceStub(media), cdr and RecordServiceStub(cdr))
-        grpc_persons.add_services(server, directory, authentication, erasures, worker.wake)
+        grpc_persons.add_services(server, directory, logins.access, erasures, worker.wake)
         await _add_provisioning(settings, server, directory, pool, stack, trail)
         port = await server.start()
         stack.push_async_callback(server.stop)
@@ -140,13 +142,13 @@ async def _add_logins(
     settings: DirectorySettings,
     server: GrpcServer,
     directory: Directory,
-    realms: Realms,
+    log: PostgresTenantLog,
     pool: "asyncpg.Pool[Any]",
     bus: Bus,
     tasks: Tasks,
     stack: AsyncExitStack,
     trail: AuditTrail,
-) -> Authentication:
+) -> grpc_auth.Logins:
     """Logins, tokens and keys."""
     ids, clock = SystemIds(), SystemClock()
     secret = settings.token_key.get_secret_value().encode()
@@ -160,22 +162,15 @@ async def _add_logins(
     stack.callback(passwords.close)
     lifetimes = Lifetimes(timedelta(seconds=settings.access_token_seconds), timedelta(days=settings.refresh_token_days))
     tasks.start(EndedTokenNews(pool, bus, ids, lifetimes.access).run(), "ended tokens")
-    authentication = Authentication(
-        directory,
-        PostgresLogins(pool),
-        realms,
-        passwords,
-        keys,
-        Sealer(secret, SECOND_FACTORS),
-        trail,
-        clock,
-        ids,
-        lifetimes,
-        settings.console_url,
-        letters.wake,
+    people, store = People(directory, log, trail), PostgresLogins(pool, log)
+    sealer = Sealer(secret, SECOND_FACTORS)
+    made = grpc_auth.Logins(
+        Authentication(people, store, passwords, keys, sealer, clock, ids, lifetimes, letters.wake),
+        Invitations(people, store, passwords, clock, ids, settings.console_url, letters.wake),
+        Access(people, store, passwords, clock, ids),
     )
-    grpc_auth.add_services(server, authentication, keys, PostgresResellers(pool))
-    return authentication
+    grpc_auth.add_services(server, made, keys, PostgresResellers(pool))
+    return made
 
 
 async def _add_provisioning(

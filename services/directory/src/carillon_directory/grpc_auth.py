@@ -1,6 +1,7 @@
 """The services of auth.proto: who somebody is, and who may log in."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import orjson
@@ -15,13 +16,16 @@ from carillon.directory.v1.auth_pb2_grpc import (
 )
 from carillon_contracts.inherited import below
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.access import Access
 from carillon_directory.adapters.postgres_logins import StoredKey, StoredLogin
 from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.adapters.token_keys import SigningKey, TokenKeys
-from carillon_directory.authentication import Authentication, Person, Tokens
+from carillon_directory.authentication import Authentication, Tokens
 from carillon_directory.domain.bounds import Reach
 from carillon_directory.domain.commands import Asked
 from carillon_directory.grpc_common import bounds_of, check_not_visiting, position_of
+from carillon_directory.invitations import Invitations
+from carillon_directory.people import Person
 from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit import pages
 from carillon_kit.auth import ADMIN, ANYONE, DEPARTMENT_ADMIN, OPERATOR, Principal, Role
@@ -39,21 +43,30 @@ _OPEN = ("Login", "Refresh", "Logout", "ExchangeApiKey", "ForgotPassword", "Choo
 _OWN = ("WhoAmI", "ChangePassword", "BeginSecondFactor", "ConfirmSecondFactor")
 
 
-def add_services(server: GrpcServer, authentication: Authentication, keys: TokenKeys, resellers: PostgresResellers) -> None:
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """What the two services do."""
+
+    authentication: Authentication
+    invitations: Invitations
+    access: Access
+
+
+def add_services(server: GrpcServer, logins: Logins, keys: TokenKeys, resellers: PostgresResellers) -> None:
     """Both services with their rights."""
     rights = dict.fromkeys(_OPEN, ANYONE) | dict.fromkeys(_OWN, _PERSONS)
-    server.add(add_AuthServiceServicer_to_server, AuthApi(authentication, keys), f"{_PACKAGE}.AuthService", rights)
+    server.add(add_AuthServiceServicer_to_server, AuthApi(logins, keys), f"{_PACKAGE}.AuthService", rights)
     access = pb.DESCRIPTOR.services_by_name["AccessService"]
-    api = AccessApi(authentication, resellers)
     rights = {method.name: _SCOPED if method.name in _CARING else _ADMINS for method in access.methods}
-    server.add(add_AccessServiceServicer_to_server, api, access.full_name, rights)
+    server.add(add_AccessServiceServicer_to_server, AccessApi(logins, resellers), access.full_name, rights)
 
 
 class AuthApi(AuthServiceServicer):
     """See auth.proto."""
 
-    def __init__(self, authentication: Authentication, keys: TokenKeys) -> None:
-        self._authentication = authentication
+    def __init__(self, logins: Logins, keys: TokenKeys) -> None:
+        self._authentication = logins.authentication
+        self._invitations = logins.invitations
         self._keys = keys
 
     async def Login(self, request: pb.LoginRequest, context: object) -> pb.LoginResponse:
@@ -81,13 +94,13 @@ class AuthApi(AuthServiceServicer):
     async def ForgotPassword(self, request: pb.ForgotPasswordRequest, context: object) -> pb.ForgotPasswordResponse:
         """See auth.proto."""
         _check_lengths(login=request.login)
-        await self._authentication.forgot_password(request.login)
+        await self._invitations.forgot_password(request.login)
         return pb.ForgotPasswordResponse()
 
     async def ChoosePassword(self, request: pb.ChoosePasswordRequest, context: object) -> pb.ChoosePasswordResponse:
         """See auth.proto."""
         _check_lengths(code=request.code, password=request.password)
-        return pb.ChoosePasswordResponse(login=await self._authentication.choose_password(request.code, request.password))
+        return pb.ChoosePasswordResponse(login=await self._invitations.choose_password(request.code, request.password))
 
     async def ListPublicKeys(self, request: pb.ListPublicKeysRequest, context: object) -> pb.ListPublicKeysResponse:
         """See auth.proto."""
@@ -121,8 +134,9 @@ class AuthApi(AuthServiceServicer):
 class AccessApi(AccessServiceServicer):
     """See auth.proto. The tenant is the caller's; an operator who names none means the operator's own people."""
 
-    def __init__(self, authentication: Authentication, resellers: PostgresResellers) -> None:
-        self._authentication = authentication
+    def __init__(self, logins: Logins, resellers: PostgresResellers) -> None:
+        self._access = logins.access
+        self._invitations = logins.invitations
         self._resellers = resellers
 
     async def SetPassword(self, request: pb.SetPasswordRequest, context: object) -> pb.SetPasswordResponse:
@@ -130,35 +144,35 @@ class AccessApi(AccessServiceServicer):
         _check_user(request.user_id)
         _check_lengths(password=request.password)
         check_not_visiting()
-        login, made = await self._authentication.set_password(_tenant(), request.user_id, request.password, _by())
+        login, made = await self._access.set_password(_tenant(), request.user_id, request.password, _by())
         return pb.SetPasswordResponse(login=login, password=made)
 
     async def SendWelcome(self, request: pb.SendWelcomeRequest, context: object) -> pb.SendWelcomeResponse:
         """See auth.proto."""
         check_not_visiting()
         tenant = await self._caring(request.user_id)
-        return pb.SendWelcomeResponse(email=await self._authentication.welcome(tenant, request.user_id, _by()))
+        return pb.SendWelcomeResponse(email=await self._invitations.welcome(tenant, request.user_id, _by()))
 
     async def RemoveLogin(self, request: pb.RemoveLoginRequest, context: object) -> pb.RemoveLoginResponse:
         """See auth.proto."""
         _check_user(request.user_id)
-        await self._authentication.remove_login(_tenant(), request.user_id, _by())
+        await self._access.remove_login(_tenant(), request.user_id, _by())
         return pb.RemoveLoginResponse()
 
     async def RemoveSecondFactor(self, request: pb.RemoveSecondFactorRequest, context: object) -> pb.RemoveSecondFactorResponse:
         """See auth.proto."""
         _check_user(request.user_id)
-        await self._authentication.remove_second_factor(_tenant(), request.user_id, _by())
+        await self._access.remove_second_factor(_tenant(), request.user_id, _by())
         return pb.RemoveSecondFactorResponse()
 
     async def UnlockLogin(self, request: pb.UnlockLoginRequest, context: object) -> pb.UnlockLoginResponse:
         """See auth.proto."""
-        await self._authentication.unlock(await self._caring(request.user_id), request.user_id, _by())
+        await self._access.unlock(await self._caring(request.user_id), request.user_id, _by())
         return pb.UnlockLoginResponse()
 
     async def GetLogin(self, request: pb.GetLoginRequest, context: object) -> pb.GetLoginResponse:
         """See auth.proto."""
-        person, stored = await self._authentication.login(await self._caring(request.user_id), request.user_id)
+        person, stored = await self._access.login(await self._caring(request.user_id), request.user_id)
         return pb.GetLoginResponse(
             login=person.login,
             second_factor=stored.totp_confirmed,
@@ -187,7 +201,7 @@ class AccessApi(AccessServiceServicer):
 
             return wanted
 
-        found = await self._authentication.logins(tenant, choose, request.locked, after, size + 1)
+        found = await self._access.logins(tenant, choose, request.locked, after, size + 1)
         token = pages.encode_token({"after": found[size - 1][1].user_id}) if len(found) > size else ""
         return pb.ListLoginsResponse(logins=[_login(*each) for each in found[:size]], next_page_token=token)
 
@@ -195,7 +209,7 @@ class AccessApi(AccessServiceServicer):
         """The tenant of a user whose login the caller sees to; raises what `check_cares` raises."""
         _check_user(user_id)
         principal, tenant = current_principal(), _tenant()
-        await self._authentication.check_cares(tenant, user_id, Asked(actor=principal.subject, bounds=bounds_of(principal)))
+        await self._access.check_cares(tenant, user_id, Asked(actor=principal.subject, bounds=bounds_of(principal)))
         return tenant
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: object) -> pb.CreateApiKeyResponse:
@@ -209,21 +223,21 @@ class AccessApi(AccessServiceServicer):
             raise InvalidArgument({"reseller_id": f"no reseller {request.reseller_id[:64]!r}"})
         within = (request.reseller_id, request.department_id, request.rights_profile_id)
         asked = (_tenant(), request.display_name, request.role, expires, _by(), *within)
-        stored, secret = await self._authentication.create_key(*asked)
+        stored, secret = await self._access.create_key(*asked)
         return pb.CreateApiKeyResponse(api_key=_key(stored), secret=secret)
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: object) -> pb.ListApiKeysResponse:
         """See auth.proto."""
         after = position_of(request.page_token, {"after": str}).get("after", "")
         size = pages.page_size(request.page_size)
-        found: Sequence[StoredKey] = await self._authentication.list_keys(_tenant(), after, size + 1)
+        found: Sequence[StoredKey] = await self._access.list_keys(_tenant(), after, size + 1)
         token = pages.encode_token({"after": found[size - 1].id}) if len(found) > size else ""
         return pb.ListApiKeysResponse(api_keys=[_key(each) for each in found[:size]], next_page_token=token)
 
     async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: object) -> pb.RevokeApiKeyResponse:
         """See auth.proto."""
         _check_lengths(id=request.id)
-        await self._authentication.revoke_key(_tenant(), request.id, _by())
+        await self._access.revoke_key(_tenant(), request.id, _by())
         return pb.RevokeApiKeyResponse()
 
 

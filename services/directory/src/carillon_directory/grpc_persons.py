@@ -10,8 +10,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.person_pb2_grpc import PersonServiceServicer, add_PersonServiceServicer_to_server
 from carillon_contracts.erasure import PREFIX
+from carillon_directory.access import Access
 from carillon_directory.adapters.postgres_erasures import PostgresErasures
-from carillon_directory.authentication import Authentication
 from carillon_directory.domain import persons
 from carillon_directory.domain.commands import ErasePerson
 from carillon_directory.domain.documents import dump
@@ -36,9 +36,9 @@ Wake = Callable[[], None]
 _STEP = 500
 
 
-def add_services(server: GrpcServer, directory: Directory, authentication: Authentication, erasures: PostgresErasures, wake: Wake) -> None:
+def add_services(server: GrpcServer, directory: Directory, access: Access, erasures: PostgresErasures, wake: Wake) -> None:
     """The service with its rights."""
-    api = PersonApi(directory, authentication, erasures, wake)
+    api = PersonApi(directory, access, erasures, wake)
     rights = {"ExportPerson": _ADMINS | {str(USER)}, "ErasePerson": _ADMINS, "GetErasure": _ADMINS}
     server.add(add_PersonServiceServicer_to_server, api, _SERVICE, rights)
 
@@ -46,9 +46,9 @@ def add_services(server: GrpcServer, directory: Directory, authentication: Authe
 class PersonApi(PersonServiceServicer):
     """See person.proto."""
 
-    def __init__(self, directory: Directory, authentication: Authentication, erasures: PostgresErasures, wake: Wake) -> None:
+    def __init__(self, directory: Directory, access: Access, erasures: PostgresErasures, wake: Wake) -> None:
         self._directory = directory
-        self._authentication = authentication
+        self._access = access
         self._erasures = erasures
         self._wake = wake
 
@@ -80,7 +80,7 @@ class PersonApi(PersonServiceServicer):
 
     async def _login(self, tenant_id: str, user_id: str) -> pb.PersonalLogin | None:
         try:
-            person, stored = await self._authentication.login(tenant_id, user_id)
+            person, stored = await self._access.login(tenant_id, user_id)
         except NotFound:
             return None
         found = pb.PersonalLogin(login=person.login, second_factor=stored.totp_confirmed)

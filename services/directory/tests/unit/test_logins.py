@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.access import Access
 from carillon_directory.adapters.postgres_logins import StoredLogin
-from carillon_directory.authentication import Authentication, Lifetimes
 from carillon_directory.domain.logins import (
     LONGEST_LOCK,
     TRIES,
@@ -23,6 +23,7 @@ from carillon_directory.domain.logins import (
     step_of,
     without_recovery,
 )
+from carillon_directory.people import People
 from carillon_directory.testing import given as company
 from carillon_kit.clock import ManualClock
 
@@ -126,7 +127,8 @@ async def test_logins_are_listed_by_one_version_of_the_configuration_however_man
             return [StoredLogin(tenant, name, "") for name in ("ann", "bob", "gone") if name > after]
 
     others: Any = None
-    parts: Any = (Directory(), Store(), others, others, others, others, others, ManualClock(NOW), others, Lifetimes())
-    listed = await Authentication(*parts).logins("acme", lambda config: lambda person: True, False, "", 50)
+    people: Any = Directory()
+    parts: Any = (People(people, others, others), Store(), others, ManualClock(NOW), others)
+    listed = await Access(*parts).logins("acme", lambda config: lambda person: True, False, "", 50)
     assert [(person.login, stored.user_id) for person, stored in listed] == [("ann@acme.example", "ann")]
     assert len(versions) == 1

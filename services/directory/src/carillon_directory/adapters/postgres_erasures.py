@@ -32,9 +32,9 @@ _ROUND = "update erasure set round = $2, waits_for = '' where erasure_id = $1"
 _WAITS = "update erasure set waits_for = $2 where erasure_id = $1 and waits_for <> $2"
 _DONE = "update erasure set done_at = clock_timestamp(), body = null, own = null, waits_for = '' where erasure_id = $1"
 _OF_THEM = (
+    "delete from invitation where tenant = $1 and user_id = $2",
     "delete from login where tenant = $1 and user_id = $2",
     "delete from refresh_token where tenant = $1 and user_id = $2",
-    "delete from invitation where tenant = $1 and user_id = $2",
 )
 _PHONES = "delete from provisioned_password where tenant = $1 and credential_id = any($2::text[])"
 _IS_OPEN = "select exists (select from erasure where tenant = $1 and done_at is null)"

@@ -1,11 +1,12 @@
 """Logins, refresh tokens and API keys in Postgres; every write is one statement or one transaction.
 
-Always: a wrong try is counted and a code is used up under the row's lock, so that replicas and restarts forget none.
+Always: a wrong try is counted and a code is used up under the row's lock, so that replicas and restarts forget none. Whoever changes
+several tables does it in the order invitation, login, refresh_token (the tenant's log too), so that none waits for another that waits.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ import asyncpg
 
 from carillon_contracts.streams import LETTERS
 from carillon_directory.adapters.ended_tokens import END
+from carillon_directory.adapters.tenant_log import PostgresTenantLog
 from carillon_directory.domain.logins import Tries
 from carillon_kit import outbox
 
@@ -87,8 +89,9 @@ update refresh_token set used_at = $2 where hash = $1 and used_at is null and ex
 _USED_REFRESH = "select tenant, user_id, family from refresh_token where hash = $1 and used_at is not null"
 _FORGET_OLD = "delete from refresh_token where expires_at < $1"
 _INVITE = """
-insert into invitation (tenant, user_id, hash, expires_at) values ($1, $2, $3, $4)
-    on conflict (tenant, user_id) do update set hash = $3, expires_at = $4"""
+insert into invitation (tenant, user_id, hash, expires_at, sent_at) values ($1, $2, $3, $4, clock_timestamp())
+    on conflict (tenant, user_id) do update set hash = $3, expires_at = $4, sent_at = clock_timestamp()
+ where invitation.sent_at <= clock_timestamp() - $5::interval"""
 _FORGET_INVITATION = "delete from invitation where tenant = $1 and user_id = $2"
 _USE_INVITATION = "delete from invitation where hash = $1 and expires_at > $2 returning tenant, user_id"
 _KEY_COLUMNS = (
@@ -109,8 +112,9 @@ select {_KEY_COLUMNS} from api_key where id = $1"""
 class PostgresLogins:
     """See the module; an absent server raises what asyncpg raises."""
 
-    def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[Any]", log: PostgresTenantLog) -> None:
         self._pool = pool
+        self._log = log
 
     async def now(self) -> datetime:
         """By the clock that all replicas share: the database's."""
@@ -128,16 +132,16 @@ class PostgresLogins:
     async def set_password(self, tenant: str, user_id: str, password_hash: str) -> None:
         """Make or change a login; its tries are forgotten, its refresh tokens and a code in a letter end."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(_SET_PASSWORD, tenant, user_id, password_hash)
             await connection.execute(_FORGET_INVITATION, tenant, user_id)
+            await connection.execute(_SET_PASSWORD, tenant, user_id, password_hash)
             await connection.execute("delete from refresh_token where tenant = $1 and user_id = $2", tenant, user_id)
 
     async def remove(self, tenant: str, user_id: str) -> bool:
         """Whether there was one; a code in a letter ends too."""
         async with self._pool.acquire() as connection, connection.transaction():
             invited: str = await connection.execute(_FORGET_INVITATION, tenant, user_id)
-            await connection.execute("delete from refresh_token where tenant = $1 and user_id = $2", tenant, user_id)
             done: str = await connection.execute("delete from login where tenant = $1 and user_id = $2", tenant, user_id)
+            await connection.execute("delete from refresh_token where tenant = $1 and user_id = $2", tenant, user_id)
         return (invited, done) != ("DELETE 0", "DELETE 0")
 
     async def change_tries(self, tenant: str, user_id: str, change: Callable[[Tries], Tries]) -> Tries | None:
@@ -199,11 +203,26 @@ class PostgresLogins:
         """Delete refresh tokens that are past."""
         await self._pool.execute(_FORGET_OLD, now)
 
-    async def invite(self, tenant: str, user_id: str, code_hash: bytes, expires_at: datetime, letter: tuple[UUID, str, bytes]) -> None:
-        """A code is good from now on, and its letter is sent: both or neither."""
+    async def invite(
+        self,
+        tenant: str,
+        version: int,
+        user_id: str,
+        code_hash: bytes,
+        expires_at: datetime,
+        pause: timedelta,
+        letter: tuple[UUID, str, bytes],
+    ) -> bool:
+        """A code is good from now on, and its letter is sent: both, or neither if the last one was sent less than `pause` ago.
+
+        False: the tenant is at another version than the letter was written by, and nothing was done.
+        """
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(_INVITE, tenant, user_id, code_hash, expires_at)
-            await outbox.put(connection, LETTERS.name, [letter])
+            if not await self._log.stands_at(connection, tenant, version):
+                return False
+            if await connection.execute(_INVITE, tenant, user_id, code_hash, expires_at, pause) != "INSERT 0 0":
+                await outbox.put(connection, LETTERS.name, [letter])
+        return True
 
     async def forget_invitation(self, tenant: str, user_id: str) -> None:
         """The code in the user's last letter is good no more."""

@@ -39,11 +39,11 @@ select kind, value, tenant from claim where tenant = any($1::text[]) and value l
 #: What the directory keeps of a tenant beside its log: it ends with the tenant, and one that begins has none of it.
 _FORGET = tuple(
     f"delete from {table} where tenant = $1"
-    for table in ("api_key", "login", "invitation", "refresh_token", "provisioned_device", "provisioned_password")
+    for table in ("api_key", "invitation", "login", "refresh_token", "provisioned_device", "provisioned_password")
 )
 #: And of a user: whoever comes under the same id has none of it.
 _FORGET_USERS = tuple(
-    f"delete from {table} where tenant = $1 and user_id = any($2::text[])" for table in ("login", "invitation", "refresh_token")
+    f"delete from {table} where tenant = $1 and user_id = any($2::text[])" for table in ("invitation", "login", "refresh_token")
 )
 #: What tokens say of a user.
 _IN_TOKENS = ("role", "department_id", "rights_profile_id")
@@ -133,6 +133,12 @@ class PostgresTenantLog:
             raise Outrun(str(conflict)) from conflict
         except asyncpg.DeadlockDetectedError as deadlock:
             raise Outrun("two tenants exchange claims") from deadlock
+
+    async def stands_at(self, connection: Any, tenant_id: str, version: int) -> bool:
+        """Whether this is the newest version, which it stays until the transaction on `connection` ends."""
+        await self._store.lock(stream_of(tenant_id), connection)
+        newest: int = await connection.fetchval(_HEAD, stream_of(tenant_id))
+        return newest == version
 
     async def head(self, tenant_id: str) -> int:
         """As the protocol."""

@@ -21,6 +21,8 @@ PASSWORD_RULE = f"must be {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, 
 #: RFC 6238: six digits of thirty seconds, and one step either way for clocks that differ.
 STEP_SECONDS, DIGITS, DRIFT = 30, 6, 1
 RECOVERY_CODES = 10
+#: What systems' keys begin with.
+KEY = "ck_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +106,18 @@ class Login:
         """The part after the last @ is the realm."""
         name, at, realm = text.strip().lower().rpartition("@")
         return cls(name, realm) if at else cls(realm, "")
+
+
+def digest(secret: str) -> bytes:
+    """What is kept of a secret that was made here: it is long enough for a hash without salt."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def fours(text: str) -> list[str]:
+    """As people read a long code."""
+    return [text[index : index + 4] for index in range(0, len(text), 4)]
+
+
+def typed(code: str) -> str:
+    """A code from a letter, as people type it."""
+    return code.replace("-", "").replace(" ", "").lower()
