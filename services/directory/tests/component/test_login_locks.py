@@ -123,3 +123,19 @@ async def test_no_letter_goes_to_who_is_gone_since_it_was_written(place: Place) 
         assert not await late
     assert await place.store.invited(b"late " + place.code, datetime.now(UTC)) is None
     assert await place.letters() == before
+
+
+async def test_a_token_is_given_before_an_end_begins_or_after_it_is_committed(place: Place) -> None:
+    before = await place.store.now()
+    async with asyncio.timeout(60), place.pool.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute("delete from login where tenant = $1", place.tenant)
+            giving = asyncio.ensure_future(place.store.now())
+            await place.waiting(1)
+            other = asyncio.ensure_future(place.store.set_password("other", "ann", "x"))
+            await place.waiting(2)
+        given = await giving
+        await other
+        (ended,) = [row["at"] for row in await connection.fetch("select at from ended_token where tenant = $1", place.tenant)]
+        assert before < ended < given
+        await connection.execute("delete from ended_token where tenant = $1", place.tenant)

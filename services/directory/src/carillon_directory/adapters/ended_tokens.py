@@ -1,12 +1,13 @@
 """Tells every service whose access tokens count no more, although they have not expired.
 
 Always: who is to be told of stands in the table `ended_token` by the very transaction that ended a login or a key or changed what a
-login may; it is published after that has committed, with the time of then by the database's clock, by which tokens are issued too:
-a token that was issued before may say what is not true any more, one that is issued later cannot. A row goes when the stream has it.
+login may, with the time by the database's clock. Whoever gives a token takes its time first (`NOW`), which waits for such transactions,
+and reads afterwards what the token says: so one that was issued before the end counts no more, and one that was issued after it was given
+with the end known. A row goes when the stream has it.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,7 +22,11 @@ from carillon_kit.logs import get_logger
 from carillon_kit.postgres import UNAVAILABLE
 
 END = "insert into ended_token (tenant, subject) select $1, subject from unnest($2::text[]) as ended (subject)"
-_TAKE = "select position, tenant, subject from ended_token order by position limit $1 for update skip locked"
+#: Both in one statement: the lock is free again behind it.
+NOW = """
+with turn as materialized (select pg_advisory_xact_lock(hashtextextended(current_schema() || '/ended_token', 0)))
+select clock_timestamp() from turn"""
+_TAKE = "select position, tenant, subject, at from ended_token order by position limit $1 for update skip locked"
 _FORGET = "delete from ended_token where position = any($1::bigint[])"
 _SOME = 500
 _LOOK_SECONDS = 0.25
@@ -55,22 +60,21 @@ class EndedTokenNews:
         async with self._pool.acquire() as connection, connection.transaction():
             rows = await connection.fetch(_TAKE, _SOME)
             if rows:
-                now = await connection.fetchval("select clock_timestamp()")
-                whose = dict.fromkeys((row["tenant"], row["subject"]) for row in rows)
-                if await self._bus.publish_many(KEYS.name, list(self._messages(whose, now))):
+                ends = {(row["tenant"], row["subject"]): row["at"] for row in sorted(rows, key=lambda row: row["at"])}
+                if await self._bus.publish_many(KEYS.name, list(self._messages(ends))):
                     raise PublishFailed("the stream of keys refused an end of tokens")
                 await connection.execute(_FORGET, [row["position"] for row in rows])
         return len(rows)
 
-    def _messages(self, whose: Iterable[tuple[str, str]], now: datetime) -> Iterable[Outgoing]:
-        for tenant, subject in whose:
-            ended = TokensEnded(tenant=tenant, subject=subject, before=now, until=now + self._lifetime + _SPARE)
+    def _messages(self, ends: Mapping[tuple[str, str], datetime]) -> Iterator[Outgoing]:
+        for (tenant, subject), at in ends.items():
+            ended = TokensEnded(tenant=tenant, subject=subject, before=at, until=at + self._lifetime + _SPARE)
             event = Event(
                 id=self._ids.uuid7(),
                 source="carillon/directory",
                 type=f"carillon.{TokensEnded.TYPE}",
                 subject=subject,
-                time=now,
+                time=at,
                 data=ended.model_dump(mode="json"),
                 tenantid="_operator",
             )

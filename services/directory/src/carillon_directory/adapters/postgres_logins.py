@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from carillon_contracts.streams import LETTERS
-from carillon_directory.adapters.ended_tokens import END
+from carillon_directory.adapters.ended_tokens import END, NOW
 from carillon_directory.adapters.tenant_log import PostgresTenantLog
 from carillon_directory.domain.logins import Tries
 from carillon_kit import outbox
@@ -117,8 +117,8 @@ class PostgresLogins:
         self._log = log
 
     async def now(self) -> datetime:
-        """By the clock that all replicas share: the database's."""
-        moment: datetime = await self._pool.fetchval("select clock_timestamp()")
+        """The time of a token that is given for what is read after this."""
+        moment: datetime = await self._pool.fetchval(NOW)
         return moment
 
     async def get(self, tenant: str, user_id: str) -> StoredLogin | None:

@@ -39,7 +39,7 @@ select kind, value, tenant from claim where tenant = any($1::text[]) and value l
 #: What the directory keeps of a tenant beside its log: it ends with the tenant, and one that begins has none of it.
 _FORGET = tuple(
     f"delete from {table} where tenant = $1"
-    for table in ("api_key", "invitation", "login", "refresh_token", "provisioned_device", "provisioned_password")
+    for table in ("invitation", "api_key", "login", "refresh_token", "provisioned_device", "provisioned_password")
 )
 #: And of a user: whoever comes under the same id has none of it.
 _FORGET_USERS = tuple(
