@@ -136,7 +136,7 @@ def test_an_update_changes_the_fields_of_its_mask_alone(kind: str, whole_company
     for resource in of_kind(whole_company, kind):
         other = {"id": "acme", "display_name": "Acme", "country": "FR"} if kind == "tenant" else second(kind)
         for name in RESOURCES[kind].model_fields.keys() - {"id", "etag"}:
-            for document in (other, {name: otherwise(getattr(resource, name))}, {}):
+            for document in (other, {name: otherwise(getattr(resource, name))}, {name: "No such!"}, {}):
                 asked = UpdateResource(actor="x", kind=kind, resource_id=resource.id, document=document, paths=(name,), etag=resource.etag)
                 decision = decide(whole_company, asked)
                 if not isinstance(decision, Accepted):

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from carillon_contracts.config.destinations import Destination
 from carillon_contracts.config.plans import Plan, PlanNode
-from carillon_contracts.config.values import E164, Resource, Shape
+from carillon_contracts.config.values import E164, Resource, ResourceId, Shape
 
 
 class PlanDraft(Resource):
@@ -15,7 +15,7 @@ class PlanDraft(Resource):
     KIND: ClassVar[str] = "plan_draft"
     PLURAL: ClassVar[str] = "plan_drafts"
     display_name: str = ""
-    plan_id: str
+    plan_id: ResourceId
     entry: str
     nodes: Annotated[tuple[PlanNode, ...], Field(min_length=1, max_length=500)]
 
