@@ -126,7 +126,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
         "GetQueues WatchQueues LogInAgent LogOutAgent PauseAgent ResumeAgent RankCaller ReleaseCaller",
     ),
     "media": _EVERYWHERE
-    | _service("media.v1.LiveCallService", READER, "ListLiveCalls")
+    | _service("media.v1.LiveCallService", READER | OWN, "ListLiveCalls")
     | _service("media.v1.RegistrationService", READER, "ListRegistrations")
     | _service("media.v1.TrunkStateService", READER, "ListTrunkStates")
     | _service("media.v1.SecurityService", OPERATOR, "ListBans LiftBan")
@@ -142,10 +142,14 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     )
     | _service(
         "media.v1.CallControlService",
-        READER,
+        READER | OWN,
         "HangUpCall HoldLeg ResumeLeg TransferCall AnswerCall ConsultTransfer CompleteTransfer ParkCall UnparkCall PickUpCall"
-        " SuperviseCall OpenDoor SendDigits PlayToCall StartRecording StopRecording PauseRecording ResumeRecording"
-        " OriginateCall WatchCallEvents",
+        " SuperviseCall OpenDoor SendDigits OriginateCall",
+    )
+    | _service(
+        "media.v1.CallControlService",
+        READER | SCOPED,
+        "PlayToCall StartRecording StopRecording PauseRecording ResumeRecording WatchCallEvents",
     ),
     "voicemail": _EVERYWHERE
     | _service("common.v1.CallApplication", SERVICE, "Next Await")

@@ -53,6 +53,7 @@ from carillon_media.adapters.room_spool import RoomSpool
 from carillon_media.adapters.spool import FileSpool
 from carillon_media.adapters.tenant_sounds import TenantSounds
 from carillon_media.domain.accounts import Accounts
+from carillon_media.grpc_access import LiveAccess
 from carillon_media.grpc_any_node import CallControlAnywhere, LiveCallsAnywhere, OtherNodes, RegistrationsAnywhere, reached_at
 from carillon_media.handlers.cluster import Cluster
 from carillon_media.handlers.draining import Draining
@@ -218,14 +219,15 @@ def _conferences(
 def _add_services(
     server: GrpcServer, settings: MediaSettings, node: Node, plane: PlaneClient, accounts: Accounts, elsewhere: Elsewhere
 ) -> OtherNodes:
-    nodes = OtherNodes(elsewhere)
-    calls = LiveCallsAnywhere(grpc_api.LiveCallApi(node.board), nodes)
+    nodes, access = OtherNodes(elsewhere), LiveAccess(node.board.calls, accounts)
+    calls = LiveCallsAnywhere(grpc_api.LiveCallApi(node.board, access), nodes)
     registrations = RegistrationsAnywhere(grpc_api.RegistrationApi(node.registrar, node.between.watching, settings.node), nodes)
-    server.add(add_LiveCallServiceServicer_to_server, calls, grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
+    server.add(add_LiveCallServiceServicer_to_server, calls, grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS, checks_profiles=True)
     server.add(add_RegistrationServiceServicer_to_server, registrations, grpc_api.REGISTRATIONS, grpc_api.REGISTRATION_RIGHTS)
-    control = grpc_control.CallControlApi(node.control, FeatureControl(node.control, elsewhere.of), node.board.taps)
+    control = grpc_control.CallControlApi(node.control, FeatureControl(node.control, elsewhere.of), node.board.taps, access)
     anywhere = CallControlAnywhere(control, nodes)
-    server.add(add_CallControlServiceServicer_to_server, anywhere, grpc_control.CALL_CONTROL, grpc_control.CALL_CONTROL_RIGHTS)
+    rights = grpc_control.CALL_CONTROL_RIGHTS
+    server.add(add_CallControlServiceServicer_to_server, anywhere, grpc_control.CALL_CONTROL, rights, checks_profiles=True)
     trunks = grpc_trunks.TrunkStateApi(node.trunks, SystemClock())
     server.add(add_TrunkStateServiceServicer_to_server, trunks, grpc_trunks.TRUNK_STATES, grpc_trunks.TRUNK_STATE_RIGHTS)
     security, itself = (

@@ -98,12 +98,19 @@ class CallControlAnywhere:
         self._here = here
         self._nodes = nodes
         for rpc in CALL_CONTROL_RIGHTS.keys() - {"WatchCallEvents", "OriginateCall"}:
-            setattr(self, rpc, self._anywhere(rpc))
-        self.OriginateCall = here.OriginateCall
+            setattr(self, rpc, self._anywhere(rpc, self._allowed(rpc)))
+        self.OriginateCall = self._allowed("OriginateCall")
 
-    def _anywhere(self, rpc: str) -> Callable[[Any, Context], Awaitable[Any]]:
+    def _allowed(self, rpc: str) -> Callable[[Any, Context], Awaitable[Any]]:
         local = getattr(self._here, rpc)
 
+        async def asked(request: Any, context: Context) -> Any:
+            self._here.access.check(rpc, request)
+            return await local(request, context)
+
+        return asked
+
+    def _anywhere(self, rpc: str, local: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
         async def asked(request: Any, context: Context) -> Any:
             call_id = getattr(request, "call_id", "")
             node = self._nodes.node_of(call_id, context) if call_id else None

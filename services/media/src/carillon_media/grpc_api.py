@@ -7,9 +7,10 @@ import grpc.aio
 
 from carillon.media.v1 import media_pb2 as pb
 from carillon.media.v1.media_pb2_grpc import LiveCallServiceServicer, RegistrationServiceServicer
-from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, SERVICE, USER
 from carillon_kit.grpc_server import current_tenant
 from carillon_media.domain.state import CALLER, Parked
+from carillon_media.grpc_access import LiveAccess
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.registrar import Device, Registrar, source_of
 from carillon_media.handlers.switchboard import Switchboard
@@ -17,7 +18,7 @@ from carillon_media.handlers.watching import Watching
 
 _READERS = frozenset({ADMIN, OPERATOR, SERVICE})
 LIVE_CALLS = "carillon.media.v1.LiveCallService"
-LIVE_CALL_RIGHTS: Mapping[str, frozenset[str]] = {"ListLiveCalls": _READERS}
+LIVE_CALL_RIGHTS: Mapping[str, frozenset[str]] = {"ListLiveCalls": _READERS | {DEPARTMENT_ADMIN, USER}}
 REGISTRATIONS = "carillon.media.v1.RegistrationService"
 REGISTRATION_RIGHTS: Mapping[str, frozenset[str]] = {"ListRegistrations": _READERS}
 
@@ -25,15 +26,16 @@ REGISTRATION_RIGHTS: Mapping[str, frozenset[str]] = {"ListRegistrations": _READE
 class LiveCallApi(LiveCallServiceServicer):
     """`LiveCallService`."""
 
-    def __init__(self, board: Switchboard) -> None:
+    def __init__(self, board: Switchboard, access: LiveAccess) -> None:
         self._board = board
+        self._access = access
 
     async def ListLiveCalls(
         self, request: pb.ListLiveCallsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ListLiveCallsResponse:
-        """Oldest first."""
-        tenant = current_tenant()
-        calls = [live_call(actor) for actor in self._board.calls.values() if actor.call.facts.tenant == tenant]
+        """Those that the caller sees; in no order: `grpc_any_node` puts those of all nodes in one."""
+        reached = self._access.reached()
+        calls = [live_call(actor) for actor in self._board.calls.values() if self._access.sees(reached, actor)]
         return pb.ListLiveCallsResponse(calls=calls)
 
 

@@ -10,13 +10,14 @@ import orjson
 from carillon.media.v1 import call_control_pb2 as pb
 from carillon.media.v1.call_control_pb2_grpc import CallControlServiceServicer
 from carillon_contracts.causes import Q850
-from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, SERVICE, USER
 from carillon_kit.errors import ApiError, NotFound
 from carillon_kit.grpc_server import current_principal, current_tenant
 from carillon_media.domain import inputs
 from carillon_media.domain.identity import is_dialable
 from carillon_media.domain.keys import Manner
 from carillon_media.domain.steps import Speech, TapeSides
+from carillon_media.grpc_access import OF_PEOPLE, LiveAccess
 from carillon_media.grpc_features import FeatureVerbs, check, refusals, who
 from carillon_media.handlers.control import CallControl, UnknownCall
 from carillon_media.handlers.feature_control import FeatureControl
@@ -26,7 +27,7 @@ from carillon_media.handlers.taps import FellBehind, Taps
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CALL_CONTROL = "carillon.media.v1.CallControlService"
-_WHO = frozenset({ADMIN, OPERATOR, SERVICE})
+_WHO = frozenset({ADMIN, OPERATOR, SERVICE, DEPARTMENT_ADMIN})
 CALL_CONTROL_RIGHTS: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
         "HangUpCall",
@@ -51,7 +52,7 @@ CALL_CONTROL_RIGHTS: Mapping[str, frozenset[str]] = dict.fromkeys(
         "WatchCallEvents",
     ),
     _WHO,
-)
+) | dict.fromkeys(OF_PEOPLE, _WHO | {USER})
 #: So begin the arguments that routing takes as variables of the call.
 VARIABLE = "variables."
 MAX_DIGITS = 64
@@ -86,8 +87,9 @@ class TooSlow(ApiError):
 class CallControlApi(FeatureVerbs, CallControlServiceServicer):
     """`CallControlService`."""
 
-    def __init__(self, control: CallControl, features: FeatureControl, taps: Taps) -> None:
+    def __init__(self, control: CallControl, features: FeatureControl, taps: Taps, access: LiveAccess) -> None:
         super().__init__(features)
+        self.access = access
         self._control = control
         self._taps = taps
 
@@ -189,18 +191,21 @@ class CallControlApi(FeatureVerbs, CallControlServiceServicer):
         return pb.OriginateCallResponse(call_id=call_id)
 
     async def WatchCallEvents(self, request: pb.WatchCallEventsRequest, context: Context) -> AsyncIterator[pb.WatchCallEventsResponse]:
-        """Past events of calls that are up, then those that come."""
-        tenant = current_tenant()
+        """Past events of calls that are up, then those that come; for a department's admin of one call, as long as they see it."""
+        tenant, reached = current_tenant(), self.access.reached()
+        check({"call_id": "needed: all calls are for the tenant's admins" if reached is not None and not request.call_id else ""})
         wrong = "only with call_id" if request.after_seq and not request.call_id else "not below 0" if request.after_seq < 0 else ""
         check({"after_seq": wrong})
         if request.call_id:
             self._find(tenant, request.call_id)
+            self.access.check_watch(reached, request.call_id)
         if self._taps.full:
             raise TooSlow("too many watch already")
         tap = self._taps.open(tenant, request.call_id, request.after_seq)
         try:
             while (event := await tap.get()) is not None:
                 fields = orjson.loads(event)
+                self.access.check_watch(reached, fields["callid"])
                 yield pb.WatchCallEventsResponse(call_id=fields["callid"], seq=fields["seq"], event=event)
         except FellBehind as error:
             raise TooSlow("events came faster than they were read; come again") from error

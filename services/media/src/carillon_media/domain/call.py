@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self, get_args
 
 from carillon_contracts import call as events
+from carillon_contracts.rights import ways_in
 from carillon_media.domain import (
     conferring,
     control,
@@ -227,6 +228,7 @@ def _journal_decision(
     made_of: Mapping[str, Any] | None = None,
 ) -> None:
     kept = None if made_of is None else dict(made_of)
+    call.ways = tuple(sorted(ways_in(line.subject for line in trace).union(call.ways)))
     name = STEP_NAMES[type(step)]
     call.journal(events.RoutingDecided(application=application, step=name, details=dict(details or {}), trace=trace, inputs=kept))
     call.config_seq = None

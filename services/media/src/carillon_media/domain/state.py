@@ -304,6 +304,8 @@ class CallState:
     question: int = 0
     steps: int = 0
     numbers: int = 0
+    #: Queues, groups and mailboxes that it came through: `queue/support`.
+    ways: tuple[str, ...] = ()
     #: No application is asked any more: media decides alone.
     orphaned: bool = False
     #: Timers that run, questions without an answer, waits for a signal: set and asked again by a process that takes the call up.

@@ -269,7 +269,7 @@ class CallControlServiceServicer:
 
     def OriginateCall(self, request, context):
         """OriginateCall rings a user's devices, showing who will be called, and then calls the destination as that user. With `phone` it rings
-        that number instead, by the way that routing knows.
+        that number instead, by the way that routing knows, for the tenant's admins.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -277,7 +277,8 @@ class CallControlServiceServicer:
 
     def WatchCallEvents(self, request, context):
         """WatchCallEvents gives the events of a call that is up on whatever node, from its first one on, until it has ended; without a call, of all of
-        the tenant's calls on the node that is asked, those that are up first. A watcher that falls too far behind is ended with RESOURCE_EXHAUSTED and may come again.
+        the tenant's calls on the node that is asked, those that are up first (for the tenant's admins). A department's admin watches a call as long as it
+        is the department's. A watcher that falls too far behind is ended with RESOURCE_EXHAUSTED and may come again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,8 @@ class LiveCallServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ListLiveCalls(self, request, context):
-        """ListLiveCalls lists the calls of the caller's tenant that are up or being set up, on whatever node of the installation.
+        """ListLiveCalls lists the calls of the caller's tenant that are up or being set up, on whatever node of the installation. A department's admin is
+        given those of the department's people, queues, groups and mailboxes, a person those in which their phone is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,13 +32,17 @@ class LiveCallServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LiveCallServiceAsyncStub: ...
     ListLiveCalls: _grpc.UnaryUnaryMultiCallable[_media_pb2.ListLiveCallsRequest, _media_pb2.ListLiveCallsResponse]
-    """ListLiveCalls lists the calls of the caller's tenant that are up or being set up, on whatever node of the installation."""
+    """ListLiveCalls lists the calls of the caller's tenant that are up or being set up, on whatever node of the installation. A department's admin is
+    given those of the department's people, queues, groups and mailboxes, a person those in which their phone is.
+    """
 
 @_typing.type_check_only
 class LiveCallServiceAsyncStub(LiveCallServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListLiveCalls: _aio.UnaryUnaryMultiCallable[_media_pb2.ListLiveCallsRequest, _media_pb2.ListLiveCallsResponse]  # type: ignore[assignment]
-    """ListLiveCalls lists the calls of the caller's tenant that are up or being set up, on whatever node of the installation."""
+    """ListLiveCalls lists the calls of the caller's tenant that are up or being set up, on whatever node of the installation. A department's admin is
+    given those of the department's people, queues, groups and mailboxes, a person those in which their phone is.
+    """
 
 class LiveCallServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -47,7 +51,9 @@ class LiveCallServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _media_pb2.ListLiveCallsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_media_pb2.ListLiveCallsResponse, _abc.Awaitable[_media_pb2.ListLiveCallsResponse]]:
-        """ListLiveCalls lists the calls of the caller's tenant that are up or being set up, on whatever node of the installation."""
+        """ListLiveCalls lists the calls of the caller's tenant that are up or being set up, on whatever node of the installation. A department's admin is
+        given those of the department's people, queues, groups and mailboxes, a person those in which their phone is.
+        """
 
 def add_LiveCallServiceServicer_to_server(servicer: LiveCallServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
