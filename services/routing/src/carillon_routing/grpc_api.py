@@ -184,12 +184,15 @@ def _cursor(raw: bytes, call: facts.CallFacts) -> cursors.Cursor | Pending | Non
 
 
 def _sent_on(entered: facts.Entered, raw: bytes) -> facts.Entered:
-    """With the places that the call holds where a user sends it on from; none of a cursor that routing does not know any more."""
+    """With what the call holds and where it waits when it is sent on; nothing of a cursor that routing does not know any more."""
     try:
         stood = cursors.decode(raw) if raw else None
     except cursors.BadCursor:
         return entered
-    return entered if stood is None else replace(entered, places=stood.places, visits=stood.visits)
+    if stood is None:
+        return entered
+    queue_id = stood.wait.queue_id if isinstance(stood.wait, cursors.QueueWait) else ""
+    return replace(entered, places=stood.places, visits=stood.visits, queue_id=queue_id)
 
 
 def _outcome(outcome: pb.Outcome) -> facts.Outcome | Waited:

@@ -9,6 +9,7 @@ from carillon_kit.clock import SystemClock
 from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.event_store import PostgresEventStore
 from carillon_kit.ids import SystemIds
+from carillon_kit.lifecycle import Tasks
 from carillon_kit.logs import get_logger
 from carillon_kit.outbox import Outbox
 from carillon_kit.postgres import migrate, open_pool
@@ -55,7 +56,8 @@ async def run_queues(
         stack.push_async_callback(pool.close)
         await migrate(pool, "carillon_routing.migrations")
         log = PostgresFloors(pool, ids)
-        floors = Floors(log, configuration.current, SystemClock(), f"{settings.node}-{ids.token()}", call_back)
+        start = (await stack.enter_async_context(Tasks())).start
+        floors = Floors(log, configuration.current, SystemClock(), f"{settings.node}-{ids.token()}", call_back, start=start)
         facts.adopt(pool)
         attendance.adopt(pool)
         kept.adopt(pool)

@@ -16,15 +16,21 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.bus import Delivered
 from carillon_kit.clock import ManualClock
 from carillon_kit.ids import SystemIds
+from carillon_kit.lifecycle import Tasks
 from carillon_kit.postgres import migrate, open_pool
-from carillon_kit.testing import postgres_dsn  # noqa: F401
+from carillon_kit.testing import eventually, postgres_dsn  # noqa: F401
 from carillon_routing.adapters.call_facts import CallFactsWriter
 from carillon_routing.adapters.floor_log import PostgresFloors
+from carillon_routing.domain.cursor import Cursor, QueueWait
+from carillon_routing.domain.facts import Advance, CallFacts, Wait
+from carillon_routing.domain.queue_steps import QueueOver, QueuePlace, Waited
+from carillon_routing.domain.queued import AWAY_MS
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues.decide import FETCH_SECONDS, Refused
 from carillon_routing.domain.queues.events import FloorEvent
 from carillon_routing.handlers import floors as module
-from carillon_routing.handlers.floors import Floors
+from carillon_routing.handlers.floors import Floors, FloorsWhenUp
+from carillon_routing.handlers.queue_calls import QueueCalls
 from carillon_routing.subscribers import CallSubscriber
 from carillon_routing.testing import small_company
 
@@ -32,11 +38,11 @@ pytestmark = pytest.mark.feature("R-10")
 AGENTS = ("anna", "ben", "carl")
 
 
-def company(tenant: str) -> TenantConfig:
+def company(tenant: str, **queue: Any) -> TenantConfig:
     members = [{"agent_id": agent} for agent in AGENTS]
     agents = [{"id": agent, "user_id": agent} for agent in AGENTS]
     names = {"id": tenant, "realm": f"{tenant}.example"}
-    return small_company(tenant=names, agents=agents, queues=[{"id": "sales", "members": members, "max_size": 100}])
+    return small_company(tenant=names, agents=agents, queues=[{"id": "sales", "members": members, "max_size": 100, **queue}])
 
 
 @pytest.fixture
@@ -187,3 +193,73 @@ async def test_who_hangs_up_while_coming_to_the_queue_is_on_no_floor(pool: Any) 
         floor = await each.read("gone", 20)
         assert not floor.callers
         assert not floor.agents["anna"].call_id
+
+
+class Stuck(PostgresFloors):
+    """Writes nothing before it is let."""
+
+    def __init__(self, pool: Any, ids: SystemIds) -> None:
+        super().__init__(pool, ids)
+        self.free = asyncio.Event()
+
+    async def append(self, tenant: str, version: int, events: Sequence[FloorEvent]) -> None:
+        await self.free.wait()
+        await super().append(tenant, version, events)
+
+
+@pytest.fixture
+async def stuck(pool: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Stuck, Floors, QueueCalls]]:
+    """A disk that is slow, and callers who are told to wait at once."""
+    monkeypatch.setattr(module, "GO_ON_SECONDS", 60.0)
+    clock, up, log = ManualClock(), FloorsWhenUp(expected=True), Stuck(pool, SystemIds())
+    async with Tasks() as tasks:
+        up.adopt(Floors(log, company, clock, "slow", start=tasks.start))
+        yield log, up.get(), QueueCalls(up, clock)
+
+
+async def left(floors: Floors, tenant: str, call_id: str) -> bool:
+    return call_id not in (await floors.read(tenant, 30)).callers
+
+
+async def test_a_slow_disk_loses_no_caller_who_comes_to_a_queue(stuck: tuple[Stuck, Floors, QueueCalls]) -> None:
+    log, floors, calls = stuck
+    tenant, call = "slow", CallFacts("slow", "c1", "inbound", "+41215550100", "+41791112233")
+    cursor = Cursor(0, QueueWait("sales", since=1000))
+    found = await calls.go_on(company(tenant), call, cursor, None, 0.0)
+    assert isinstance(found, Advance)
+    assert found.step == Wait(max_ms=AWAY_MS, signalled=False)
+    assert found.at == cursor, "nothing was said yet, and the time of coming counts"
+    log.free.set()
+    await eventually(lambda: there(floors, tenant, "c1"))
+    found = await calls.go_on(company(tenant), call, found.at, Waited(), 60.0)
+    assert isinstance(found, Advance)
+    assert found.place is not None
+    assert (found.place.position, found.place.joined_at) == (1, 1.0)
+
+
+async def there(floors: Floors, tenant: str, call_id: str) -> bool:
+    return not await left(floors, tenant, call_id)
+
+
+@pytest.mark.parametrize("how", ["key", "fax", "fax that talks"])
+@pytest.mark.feature("M-7")
+async def test_who_leaves_is_not_held_up_by_a_slow_disk_and_is_out_of_the_queue(stuck: tuple[Stuck, Floors, QueueCalls], how: str) -> None:
+    log, floors, calls = stuck
+    tenant = f"leaves {how}".replace(" ", "-")
+    call = CallFacts(tenant, "c1", "inbound", "+41215550100", "+41791112233")
+    config = company(tenant, leave_key="9")
+    log.free.set()
+    await floors.execute(tenant, c.Join("c1", "sales", 1.0), 60)
+    if how == "fax that talks":
+        await floors.execute(tenant, c.LogIn("anna"), 60)
+        await floors.execute(tenant, c.AgentAnswered("c1", "anna"), 60)
+    log.free.clear()
+    if how == "key":
+        assert await calls.go_on(config, call, Cursor(0, QueueWait("sales", turn=1)), Waited("9"), 0.0) == QueueOver("left_by_key")
+    else:
+        reason = "answered" if how == "fax that talks" else "fax"
+        assert await calls.called_by_fax(call, "sales") == QueuePlace("sales", left=reason)
+    log.free.set()
+    await eventually(lambda: left(floors, tenant, "c1"))
+    if how == "fax that talks":
+        assert not (await floors.read(tenant, 30)).agents["anna"].call_id

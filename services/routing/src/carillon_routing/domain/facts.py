@@ -41,6 +41,8 @@ class Entered:
     arguments: Mapping[str, str] = field(default_factory=dict)
     places: tuple[Held, ...] = ()
     visits: int = 0
+    #: Where it waited, or talked with an agent.
+    queue_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,9 @@ def _step(asks: Asking, floor: Floor) -> Turn:
         yield Command(c.Leave(caller.call_id, reason))
         put = caller.queue_id if caller.queue_id != asks.wait.queue_id else ""
         return QueueOver(next((each for each in REASONS if each == reason), "no_agents"), put)
+    if caller.callback:
+        # It asked for that when the database was slow.
+        return asks.said("called_back", floor, caller, queue)
     said = asks.said("rings" if caller.offered else "waits", floor, caller, queue)
     place = QueuePlace(caller.queue_id, 0 if caller.agent_id else floor.position(caller), caller.priority, caller.joined_at)
     return replace(said, place=place)

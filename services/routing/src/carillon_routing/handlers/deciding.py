@@ -24,7 +24,7 @@ from carillon_routing.handlers.queue_calls import QueueCalls
 from carillon_routing.handlers.slow_answers import NotYet, SlowAnswers
 from carillon_routing.ports import FactFinder
 
-#: What all that one decision must find out may take together: media waits 300 ms.
+#: What all that one decision must find out, and its queue, may take together: media waits 300 ms.
 FACTS_SECONDS = 0.24
 #: A wait that nobody signals ends so long after the answer's time is over.
 GRACE_MS = 100
@@ -65,19 +65,20 @@ class Decider:
         """Raises `BadOutcome`."""
         if isinstance(cursor, Pending):
             return await self._take_up(config, call, cursor, outcome)
-        now = self._clock.now()
+        now, deadline = self._clock.now(), self._clock.monotonic() + FACTS_SECONDS
         if cursor is None or not isinstance(cursor.wait, QueueWait):
             if isinstance(outcome, Waited):
                 raise BadOutcome("wait does not belong to this cursor")
-            left = await self._queues.called_by_fax(call) if fax_calls(outcome) else None
-            return await self._decide(config, call, cursor, outcome, now, {}, _places(left))
-        said = await self._queues.go_on(config, call, cursor, outcome)
+            entered = outcome if isinstance(outcome, Entered) and fax_calls(outcome) else None
+            left = await self._queues.called_by_fax(call, entered.queue_id) if entered is not None else None
+            return await self._decide(config, call, cursor, outcome, now, {}, _places(left), deadline)
+        said = await self._queues.go_on(config, call, cursor, outcome, FACTS_SECONDS)
         if isinstance(said, Advance):
             made = MadeOf(call, cursor, None, now, config.seq, seen=said.seen)
             return Decided(said.step, said.cursor, said.trace, said.config_seq, said, made, _places(said.place))
         here = said.queue_id or cursor.wait.queue_id
         began = replace(cursor, wait=replace(cursor.wait, queue_id=here))
-        return await self._decide(config, call, began, QueueOver(said.reason), now, {}, (QueuePlace(here, left=said.reason),))
+        return await self._decide(config, call, began, QueueOver(said.reason), now, {}, (QueuePlace(here, left=said.reason),), deadline)
 
     async def _take_up(self, config: TenantConfig, call: CallFacts, pending: Pending, outcome: Outcome | Waited) -> Decided:
         """A decision that waited for a web address: it is there, its time is over, or it waits on."""
@@ -86,8 +87,8 @@ class Decider:
         there, value = await self._slow.known(call, pending.asked)
         if not there and self._slow.now() < pending.until:
             return self._waiting(call, pending, (), config.seq, ())
-        known = {**pending.known, pending.asked: value}
-        return await self._decide(config, call, pending.cursor, pending.outcome, pending.now, known, ())
+        known, deadline = {**pending.known, pending.asked: value}, self._clock.monotonic() + FACTS_SECONDS
+        return await self._decide(config, call, pending.cursor, pending.outcome, pending.now, known, (), deadline)
 
     async def _decide(
         self,
@@ -98,24 +99,25 @@ class Decider:
         now: datetime,
         known: dict[str, JsonValue],
         places: tuple[QueuePlace, ...],
+        deadline: float,
     ) -> Decided:
-        """`outcome` `QueueOver`: of the queue that the call was in; `places`: what is told of queues besides."""
+        """`outcome` `QueueOver`: of the queue that the call was in; `places`: what is told of queues besides; `deadline`: by the clock."""
         of_queue = isinstance(outcome, QueueOver)
         left = [outcome.reason] if isinstance(outcome, QueueOver) else list[QueueReason]()
         trace: tuple[Line, ...] = ()
         read: tuple[FactRead, ...] = ()
         try:
-            found = await self._advance(config, call, began, outcome, now, known)
+            found = await self._advance(config, call, began, outcome, now, known, deadline)
             queued: Advance | None = None
             while isinstance(found.step, EnterQueue) and found.at is not None:
-                said = await self._queues.go_on(config, call, found.at, None)
+                said = await self._queues.go_on(config, call, found.at, None, deadline - self._clock.monotonic())
                 if isinstance(said, Advance):
                     queued = said
                     break
                 left.append(said.reason)
                 places = (*places, QueuePlace(found.step.queue_id, left=said.reason))
                 trace, read = trace + found.trace, read + found.read
-                found = await self._advance(config, call, found.at, said, now, {})
+                found = await self._advance(config, call, found.at, said, now, {}, deadline)
         except _Waits as waits:
             return self._waiting(call, waits.pending, (*trace, waits.line), config.seq, places)
         found = replace(found, trace=trace + found.trace, read=read + found.read)
@@ -131,10 +133,16 @@ class Decider:
         return Decided(step, encode(pending, call), trace, config_seq, None, None, places)
 
     async def _advance(
-        self, config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcome: Outcome, now: datetime, known: dict[str, JsonValue]
+        self,
+        config: TenantConfig,
+        call: CallFacts,
+        cursor: Cursor | None,
+        outcome: Outcome,
+        now: datetime,
+        known: dict[str, JsonValue],
+        deadline: float,
     ) -> Advance:
         """Raises `_Waits`."""
-        deadline = self._clock.monotonic() + FACTS_SECONDS
         while isinstance(found := advance(config, call, cursor, outcome, now, known), Needs):
             left = deadline - self._clock.monotonic()
             known.update(found.read)

@@ -5,9 +5,10 @@ killed is missed by nobody: what it had stored is the floor. One replica at a ti
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from carillon_contracts.config import Tenant
 from carillon_contracts.tenant_config import TenantConfig
@@ -26,6 +27,9 @@ _log = get_logger(__name__)
 SNAPSHOT_EVERY = 500
 #: What a call waits for the database within its own deadline.
 DATABASE_SECONDS = 0.2
+#: What a caller's command may take after the caller was told to wait for it, and how many may be in that state.
+GO_ON_SECONDS = 5.0
+MAX_GOING_ON = 1000
 TICK_SECONDS = 1.0
 LEASE_SECONDS = 5.0
 #: How often what other replicas wrote is looked for while somebody waits.
@@ -68,10 +72,11 @@ class FloorsWhenUp:
 
 #: Told what happened on a tenant's floor, after it is stored by this replica.
 Watcher = Callable[[str, Floor, Sequence[FloorEvent]], None]
+Start = Callable[[Coroutine[Any, Any, None], str], object]
 
 
 class Floors:
-    """By tenant. `config` gives a tenant's configuration of now; `clock` is the machine's, never a test's."""
+    """By tenant. `config` gives a tenant's configuration of now; `clock` is the machine's, never a test's; `start` runs a task."""
 
     def __init__(
         self,
@@ -81,8 +86,11 @@ class Floors:
         holder: str,
         call_back: CallBack | None = None,
         ids: Ids | None = None,
+        start: Start | None = None,
     ) -> None:
         self._call_back_by = call_back
+        self._start = start
+        self._going_on = 0
         self._ids = ids or SystemIds()
         self._log = log
         self._config = config
@@ -103,6 +111,31 @@ class Floors:
                 return await self._execute(tenant, command, then)
         except UNAVAILABLE as error:
             raise FloorAway(str(error)) from error
+
+    async def see_to(self, tenant: str, command: Command, seconds: float, *, then: Command | None = None) -> Floor:
+        """`execute`, which goes on for `GO_ON_SECONDS` when `FloorAway` is raised: a disk that is slow for a moment loses nobody.
+
+        Commands are asked again, and one that is done late or twice does no harm."""
+        if self._start is None or self._going_on >= MAX_GOING_ON:
+            return await self.execute(tenant, command, seconds, then=then)
+        done: asyncio.Future[Floor] = asyncio.get_running_loop().create_future()
+        self._going_on += 1
+        self._start(self._go_on(tenant, command, then, done), "queue")
+        await asyncio.wait({done}, timeout=max(0.0, seconds))
+        if not done.done():
+            raise FloorAway("the database takes longer; what was asked goes on")
+        return done.result()
+
+    async def _go_on(self, tenant: str, command: Command, then: Command | None, done: "asyncio.Future[Floor]") -> None:
+        try:
+            done.set_result(await self.execute(tenant, command, GO_ON_SECONDS, then=then))
+        except Exception as error:  # noqa: BLE001 - the edge: who waits is told, if anybody does
+            done.set_exception(error)
+            # Nobody may wait any more: then it is told here that it was looked at.
+            done.exception()
+        finally:
+            self._going_on -= 1
+            done.cancel()
 
     async def _execute(self, tenant: str, command: Command, then: Command | None) -> Floor:
         kept = self._kept.setdefault(tenant, _Kept())

@@ -1,7 +1,7 @@
 """A call that is in a queue: what media does next, by what the floor says.
 
 Always: the call itself knows since when it waits (its cursor), so that it gets its old place whatever was lost meanwhile; while the
-database is away it waits on with music.
+database is away or slow it waits on with music, and what it asked for is done as soon as that can be.
 """
 
 from typing import cast
@@ -16,10 +16,11 @@ from carillon_routing.domain.queue_turns import Asking, Turn, turn, wait_ends
 from carillon_routing.domain.queued import queued
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues.decide import Refused
-from carillon_routing.handlers.floors import FloorAway, Floors, FloorsWhenUp
+from carillon_routing.domain.queues.floor import Floor
+from carillon_routing.handlers.floors import DATABASE_SECONDS, FloorAway, Floors, FloorsWhenUp
 
 _log = get_logger(__name__)
-#: What the look for a fax machine's queue may take of media's patience.
+#: What leaving its queue may take of media's patience with a fax machine; it goes on after that.
 FAX_SECONDS = 0.1
 #: How long one question of media for a signal is kept open.
 AWAIT_SECONDS = 5.0
@@ -32,8 +33,12 @@ class QueueCalls:
         self._floors = floors
         self._clock = clock
 
-    async def go_on(self, config: TenantConfig, call: CallFacts, cursor: Cursor, outcome: Outcome | Waited | None) -> Advance | QueueOver:
-        """The next step in the queue, or why the caller leaves it. `outcome` None: the caller has just come. Raises nothing."""
+    async def go_on(
+        self, config: TenantConfig, call: CallFacts, cursor: Cursor, outcome: Outcome | Waited | None, seconds: float = DATABASE_SECONDS
+    ) -> Advance | QueueOver:
+        """The next step in the queue, or why the caller leaves it. `outcome` None: the caller has just come. Raises nothing.
+
+        `seconds`: what is left for it; after that the caller waits."""
         wait = cast(QueueWait, cursor.wait)
         queue = config.queues.get(wait.queue_id)
         if not self._floors.expected or queue is None:
@@ -41,17 +46,23 @@ class QueueCalls:
         try:
             floors = self._floors.get()
             asks = Asking(config, call, cursor, queue, lambda: self._clock.now().timestamp(), floors.calls_back)
-            return await self._run(floors, call.tenant_id, turn(asks, outcome))
+            return await self._run(floors, call.tenant_id, turn(asks, outcome), self._clock.monotonic() + seconds)
         except FloorAway as away:
             _log.warning("a caller waits for the database", call_id=call.call_id, error=str(away))
             return queued(config, call, cursor, QueueSeen("away"))
 
-    async def _run(self, floors: Floors, tenant: str, asked: Turn) -> Advance | QueueOver:
+    async def _run(self, floors: Floors, tenant: str, asked: Turn, deadline: float) -> Advance | QueueOver:
+        """What is not done at the deadline goes on."""
         try:
             wanted = next(asked)
             while True:
                 try:
-                    floor = await floors.execute(tenant, wanted.command, then=wanted.then)
+                    floor = await floors.see_to(tenant, wanted.command, deadline - self._clock.monotonic(), then=wanted.then)
+                except FloorAway:
+                    if not isinstance(wanted.command, c.Leave):
+                        raise
+                    # Who leaves is not held up by it.
+                    wanted = asked.send(floors.known(tenant) or Floor())
                 except Refused as refused:
                     wanted = asked.throw(refused)
                 else:
@@ -60,21 +71,21 @@ class QueueCalls:
             said: Advance | QueueOver = over.value
             return said
 
-    async def called_by_fax(self, call: CallFacts) -> QueuePlace | None:
-        """A fax machine calls, which goes to where faxes go: out of the queue that it waits in, if it does. Raises nothing."""
-        if not self._floors.expected:
+    async def called_by_fax(self, call: CallFacts, queue_id: str) -> QueuePlace | None:
+        """A fax machine calls, which goes to where faxes go: out of the queue that it stands in (empty: none). Raises nothing."""
+        if not self._floors.expected or not queue_id:
             return None
+        caller = None
         try:
             floors = self._floors.get()
-            caller = (await floors.read(call.tenant_id, FAX_SECONDS)).callers.get(call.call_id)
-            if caller is None:
-                return None
-            reason = "answered" if caller.agent_id else "fax"
-            await floors.execute(call.tenant_id, c.Leave(call.call_id, reason))
+            known = floors.known(call.tenant_id)
+            caller = known.callers.get(call.call_id) if known is not None else None
+            await floors.see_to(call.tenant_id, c.Leave(call.call_id, "fax"), FAX_SECONDS)
         except FloorAway as away:
-            _log.warning("a fax machine stays in its queue until it is missed there", call_id=call.call_id, error=str(away))
-            return None
-        return QueuePlace(caller.queue_id, left=reason)
+            _log.warning("a fax machine leaves its queue later", call_id=call.call_id, error=str(away))
+        if caller is None:
+            return QueuePlace(queue_id, left="fax")
+        return QueuePlace(caller.queue_id, left="answered" if caller.agent_id else "fax")
 
     async def signalled(self, call: CallFacts, wait: QueueWait) -> bool:
         """Whether the wait of the call is to end; answers when it is, or after `AWAIT_SECONDS`."""

@@ -184,7 +184,8 @@ def _leave(floor: Floor, leave: c.Leave, config: TenantConfig, now: float) -> li
     if caller is None:
         return []
     released = _release(caller, caller.agent_id, config, now) if caller.agent_id else []
-    return [*released, e.CallerLeft(at=now, call_id=leave.call_id, reason=cast(e.LeftReason, leave.reason))]
+    reason = "answered" if caller.agent_id and leave.reason == "fax" else leave.reason
+    return [*released, e.CallerLeft(at=now, call_id=leave.call_id, reason=cast(e.LeftReason, reason))]
 
 
 def _ask_callback(floor: Floor, asked: c.AskCallback, config: TenantConfig, now: float) -> list[e.FloorEvent]:
