@@ -28,6 +28,9 @@ class FloorTurn(Protocol):
     async def append(self, version: int, events: Sequence[FloorEvent]) -> None:
         """All or none, stored at the end of the turn; raises `CallGone`."""
 
+    async def busy(self, user_ids: Sequence[str]) -> frozenset[str]:
+        """As `FloorLog`."""
+
 
 class FloorLog(Protocol):
     """Where floors are kept; raises one of `carillon_kit.postgres.UNAVAILABLE` while it is away."""
@@ -51,6 +54,9 @@ class FloorLog(Protocol):
 
     async def tenants(self) -> list[str]:
         """Who has a floor."""
+
+    async def busy(self, tenant: str, user_ids: Sequence[str]) -> frozenset[str]:
+        """Who of these users talks or is rung, in whatever call, as far as events of calls have told."""
 
     async def lease(self, holder: str, seconds: float) -> bool:
         """Whether the holder runs the clock for so long."""

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from carillon_contracts.call import CallEnded
-from carillon_contracts.envelope import Event
+from carillon_contracts.call import CallEnded, CallStarted, LegEnded, LegOffered
+from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.streams import call_subject
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.bus import Delivered
@@ -20,7 +20,7 @@ from carillon_kit.lifecycle import Tasks
 from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import eventually, postgres_dsn  # noqa: F401
 from carillon_routing.adapters.call_facts import CallFactsWriter
-from carillon_routing.adapters.floor_log import PostgresFloors
+from carillon_routing.adapters.floor_log import TALK_SECONDS, PostgresFloors
 from carillon_routing.domain.cursor import Cursor, QueueWait
 from carillon_routing.domain.facts import Advance, CallFacts, Wait
 from carillon_routing.domain.queue_steps import QueueOver, QueuePlace, Waited
@@ -263,3 +263,42 @@ async def test_who_leaves_is_not_held_up_by_a_slow_disk_and_is_out_of_the_queue(
     await eventually(lambda: left(floors, tenant, "c1"))
     if how == "fax that talks":
         assert not (await floors.read(tenant, 30)).agents["anna"].call_id
+
+
+@pytest.mark.parametrize("how", ["calls", "is called"])
+async def test_an_agent_who_talks_outside_the_queue_is_passed_over_and_offered_callers_after_it(pool: Any, how: str) -> None:
+    """Also by a replica that knows nothing yet; the other agent is offered the caller meanwhile."""
+    tenant, clock, writer = f"elsewhere-{how[:2]}", ManualClock(), CallFactsWriter(pool)
+    began: EventData = CallStarted(direction="from_user", caller="101", caller_user_id="anna", dialled="102")
+    leg, began = ("a", began) if how == "calls" else ("b1", LegOffered(party="anna"))
+    await replica(pool, clock).execute(tenant, c.LogIn("anna"), 30)
+    await writer.handle([told(tenant, "own", began, leg)])
+    floors = replica(pool, clock)
+    await floors.execute(tenant, c.Join("c1", "sales", 0.0), 30)
+    await floors.execute(tenant, c.LogIn("ben"), 30)
+    floor = await floors.execute(tenant, c.Join("c2", "sales", 1.0), 30)
+    assert (floor.callers["c1"].offered, floor.callers["c2"].offered) == (("ben",), ())
+    assert floors.busy(tenant, company(tenant).queues["sales"]) == ("anna",)
+    await floors.tick()
+    assert (await replica(pool, clock).read(tenant, 30)).callers["c2"].waits
+    await writer.handle([told(tenant, "own", LegEnded(cause="normal_clearing", by="callee"), leg)])
+    await floors.tick()
+    assert (await floors.read(tenant, 30)).callers["c2"].offered == ("anna",)
+
+
+async def test_an_agent_whose_talks_end_was_never_told_is_not_lost_for_ever(pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    tenant, clock = "never-told", ManualClock()
+    floors = replica(pool, clock)
+    await floors.execute(tenant, c.LogIn("anna"), 30)
+    await CallFactsWriter(pool).handle([told(tenant, "own", LegOffered(party="anna"), "b1")])
+    assert (await floors.execute(tenant, c.Join("c1", "sales", 0.0), 30)).callers["c1"].waits
+    await pool.execute("update call_leg set seen_at = seen_at - make_interval(secs => $2) where tenant = $1", tenant, TALK_SECONDS + 1)
+    await floors.tick()
+    assert (await floors.read(tenant, 30)).callers["c1"].offered == ("anna",)
+
+
+def told(tenant: str, call_id: str, fact: EventData, leg: str) -> Delivered:
+    kind, time = f"carillon.{fact.TYPE}", datetime.now(UTC)
+    data = fact.model_dump(mode="json")
+    event = Event(id=uuid4(), source="test", type=kind, subject=call_id, time=time, data=data, tenantid=tenant, callid=call_id, legid=leg)
+    return Delivered(call_subject(tenant, call_id, fact.fact()), event.to_json(), 1, {}, str(event.id), 1, time)

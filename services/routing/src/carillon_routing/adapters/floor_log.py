@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from carillon_kit.event_store import NewEvent, PostgresEventStore
 from carillon_kit.ids import Ids
+from carillon_routing.adapters.postgres_facts import BUSY
 from carillon_routing.domain.queues.events import EVENTS, CallerJoined, FloorEvent
 from carillon_routing.domain.queues.floor import Floor
 from carillon_routing.ports import CallGone
@@ -31,6 +32,8 @@ insert into floor_clock (name, holder, until) values ('floors', $1, now() + make
     on conflict (name) do update set holder = excluded.holder, until = excluded.until
  where floor_clock.holder = excluded.holder or floor_clock.until < now()"""
 
+#: Whose phone's end nobody told of is offered callers again after so long, and says itself whether it is busy.
+TALK_SECONDS = 2 * 3600
 #: The call's row orders this with the call's end (`call_facts`): whichever comes second sees the other.
 _OVER = """
 insert into call_seen (tenant, call_id, seen_at) values ($1, $2, clock_timestamp())
@@ -58,6 +61,14 @@ class Turn:
         for event in events:
             if isinstance(event, CallerJoined) and await self.connection.fetchval(_OVER, self.stream.removeprefix(PREFIX), event.call_id):
                 raise CallGone(event.call_id)
+
+    async def busy(self, user_ids: Sequence[str]) -> frozenset[str]:
+        """As the port."""
+        return await _busy(self.connection, self.stream.removeprefix(PREFIX), user_ids)
+
+
+async def _busy(connection: Any, tenant: str, user_ids: Sequence[str]) -> frozenset[str]:
+    return frozenset(row["party"] for row in await connection.fetch(BUSY, tenant, list(user_ids), "", TALK_SECONDS))
 
 
 class PostgresFloors:
@@ -107,6 +118,10 @@ class PostgresFloors:
     async def tenants(self) -> list[str]:
         """Who has a floor."""
         return [name.removeprefix(PREFIX) for name in await self._store.streams(PREFIX)]
+
+    async def busy(self, tenant: str, user_ids: Sequence[str]) -> frozenset[str]:
+        """As the port, of the last `TALK_SECONDS`."""
+        return await _busy(self._pool, tenant, user_ids)
 
     async def lease(self, holder: str, seconds: float) -> bool:
         """Whether `holder` runs the clock for so long."""

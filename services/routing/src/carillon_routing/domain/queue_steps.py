@@ -54,6 +54,8 @@ class QueueSeen:
     calls_back: bool = False
     #: Where a supervisor has put the caller; empty: where the caller came to.
     queue_id: str = ""
+    #: Users among its agents who are passed over because they talk or are rung in other calls; not all, if they are many.
+    busy: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ Turn = Generator[Command, Floor, Advance | QueueOver]
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks, the same for a whole turn. `moment`: this one, seconds since 1970; `calls_back`: callers can be called back at all."""
+    """Who asks, the same for a whole turn. `moment`: this one, seconds since 1970; `calls_back`: callers can be called back at all;
+    `busy`: users among a queue's agents who are passed over because they talk elsewhere."""
 
     config: TenantConfig
     call: CallFacts
@@ -43,6 +44,7 @@ class Asking:
     queue: Queue
     moment: Callable[[], float]
     calls_back: bool
+    busy: Callable[[Queue], tuple[str, ...]] = lambda queue: ()
 
     @property
     def wait(self) -> QueueWait:
@@ -62,6 +64,7 @@ class Asking:
             estimated_seconds(floor, queue, position),
             self.calls_back,
             queue.id if queue.id != self.wait.queue_id else "",
+            () if what == "called_back" else self.busy(queue),
         )
         return queued(self.config, self.call, self.cursor, seen)
 

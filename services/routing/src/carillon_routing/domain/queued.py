@@ -14,6 +14,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.cursor import Cursor, QueueWait
 from carillon_routing.domain.facts import Advance, CallFacts, Play, Ring, TraceLine, UserTarget, Wait
 from carillon_routing.domain.identity import shown_inside
+from carillon_routing.domain.members import TALKS
 from carillon_routing.domain.queue_steps import QueueSeen
 from carillon_routing.domain.queues.assign import spared
 from carillon_routing.domain.queues.speech import called_back, heard, offered_back
@@ -89,11 +90,12 @@ def _wait(config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, w
 
 
 def _spared(config: TenantConfig, queue: Queue, call: CallFacts, seen: QueueSeen) -> tuple[TraceLine, ...]:
-    """The first agents who are passed over by wishes of their own, logged in or not."""
+    """The first agents who are passed over by wishes of their own, logged in or not, and who talk elsewhere."""
     agents = (config.agents[member.agent_id] for member in queue.members if member.agent_id in config.agents)
     reasons = ((agent.user_id, spared(config, queue, agent, call.caller_number, seen.at)) for agent in agents)
-    lines = (TraceLine(f"queue/{queue.id} user/{user_id}", False, f"user/{user_id} {reason}") for user_id, reason in reasons if reason)
-    return tuple(islice(lines, MOST_SPARED))
+    found = islice(((user_id, reason) for user_id, reason in reasons if reason), MOST_SPARED)
+    passed = (*found, *((user_id, TALKS) for user_id in seen.busy))
+    return tuple(TraceLine(f"queue/{queue.id} user/{user_id}", False, f"user/{user_id} {reason}") for user_id, reason in passed)
 
 
 def _first(queue: Queue, wait: QueueWait, position: int) -> int:

@@ -5,19 +5,19 @@ killed is missed by nobody: what it had stored is the floor. One replica at a ti
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from carillon_contracts.config import Tenant
+from carillon_contracts.config import Queue, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import Clock
 from carillon_kit.event_store import VersionConflict
 from carillon_kit.ids import Ids, SystemIds
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import UNAVAILABLE
-from carillon_routing.domain.queues.commands import CallOver, Command, StartCallback, Tick
+from carillon_routing.domain.queues.commands import CallOver, Command, Join, LogIn, Resume, StartCallback, Tick
 from carillon_routing.domain.queues.decide import Refused, decide
 from carillon_routing.domain.queues.events import FloorEvent
 from carillon_routing.domain.queues.floor import Floor, fold
@@ -25,6 +25,8 @@ from carillon_routing.ports import CallBack, CallGone, FloorLog
 
 _log = get_logger(__name__)
 SNAPSHOT_EVERY = 500
+#: Who are told of in a trace.
+MOST_BUSY = 10
 #: What a call waits for the database within its own deadline.
 DATABASE_SECONDS = 0.2
 #: What a caller's command may take after the caller was told to wait for it, and how many may be in that state.
@@ -40,12 +42,25 @@ class FloorAway(Exception):
     """The database does not answer; the same command will do later."""
 
 
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """Raises `FloorAway` after so long."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except UNAVAILABLE as error:
+        raise FloorAway(str(error)) from error
+
+
 @dataclass(slots=True)
 class _Kept:
     floor: Floor = field(default_factory=Floor)
     version: int = 0
     loaded: bool = False
     snapshot: int = 0
+    #: Users who talk or are rung, of those who were looked at last.
+    busy: frozenset[str] = frozenset()
+    looked_at: frozenset[str] = frozenset()
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -68,6 +83,16 @@ class FloorsWhenUp:
         if self._floors is None:
             raise FloorAway("the database of the queues is not there yet" if self.expected else "routing has no database, and so no queues")
         return self._floors
+
+
+#: Who of these users talks or is rung.
+_Talking = Callable[[Sequence[str]], Awaitable[frozenset[str]]]
+
+
+def _users(floor: Floor, config: TenantConfig) -> frozenset[str]:
+    """Whose agents are logged in."""
+    agents = config.agents
+    return frozenset(agents[each.agent_id].user_id for each in floor.agents.values() if each.logged_in and each.agent_id in agents)
 
 
 #: Told what happened on a tenant's floor, after it is stored by this replica.
@@ -106,11 +131,8 @@ class Floors:
 
     async def execute(self, tenant: str, command: Command, seconds: float = DATABASE_SECONDS, *, then: Command | None = None) -> Floor:
         """Do it, and `then` that; the floor after it. Raises `Refused`, and `FloorAway` when the database does not answer in time."""
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._execute(tenant, command, then)
-        except UNAVAILABLE as error:
-            raise FloorAway(str(error)) from error
+        async with _within(seconds):
+            return await self._execute(tenant, command, then)
 
     async def see_to(self, tenant: str, command: Command, seconds: float, *, then: Command | None = None) -> Floor:
         """`execute`, which goes on for `GO_ON_SECONDS` when `FloorAway` is raised: a disk that is slow for a moment loses nobody.
@@ -140,6 +162,7 @@ class Floors:
     async def _execute(self, tenant: str, command: Command, then: Command | None) -> Floor:
         kept = self._kept.setdefault(tenant, _Kept())
         async with kept.lock:
+            await self._look_who_talks(tenant, kept, command, self._talking(tenant))
             await self._store(tenant, kept, command, await self._decide_on_newest(tenant, kept, command))
             if then is not None:
                 # On the floor that was the newest just now; what comes after that is seen by the next look.
@@ -167,6 +190,8 @@ class Floors:
                 if events := self._decide(tenant, kept, command):
                     return events
         await self._refresh(tenant, kept)
+        if not _users(kept.floor, self._config_of(tenant)) <= kept.looked_at:
+            await self._look_who_talks(tenant, kept, command, self._talking(tenant))
         return self._decide(tenant, kept, command)
 
     async def _in_turn(self, tenant: str, kept: _Kept, command: Command) -> list[FloorEvent]:
@@ -174,6 +199,7 @@ class Floors:
         kept.loaded = False
         async with self._log.turn(tenant) as turn:
             self._advance(tenant, kept, await turn.since(kept.version), ours=False)
+            await self._look_who_talks(tenant, kept, command, turn.busy)
             events = self._decide(tenant, kept, command)
             if events:
                 try:
@@ -184,7 +210,32 @@ class Floors:
         return events
 
     def _decide(self, tenant: str, kept: _Kept, command: Command) -> list[FloorEvent]:
-        return list(decide(kept.floor, command, self._config_of(tenant), self._clock.now().timestamp()))
+        config = self._config_of(tenant)
+        # Whoever came since the look is offered callers after the next one.
+        busy = kept.busy | (_users(kept.floor, config) - kept.looked_at)
+        return list(decide(kept.floor, command, config, self._clock.now().timestamp(), busy))
+
+    def _talking(self, tenant: str) -> _Talking:
+        return lambda user_ids: self._log.busy(tenant, user_ids)
+
+    async def _look_who_talks(self, tenant: str, kept: _Kept, command: Command, talking: _Talking) -> None:
+        """Of who may be offered a caller after the command, if anybody waits or comes."""
+        config, users = self._config_of(tenant), frozenset[str]()
+        if kept.floor.callers or isinstance(command, Join):
+            users = _users(kept.floor, config)
+        if isinstance(command, LogIn | Resume) and (agent := config.agents.get(command.agent_id)) is not None:
+            users |= {agent.user_id}
+        kept.busy = await talking(sorted(users)) if users else frozenset()
+        kept.looked_at = users
+
+    def busy(self, tenant: str, queue: Queue) -> tuple[str, ...]:
+        """Users among the queue's agents who would be offered callers if they did not talk or were rung elsewhere, as last looked."""
+        kept, config = self._kept.get(tenant), self._config_of(tenant)
+        if kept is None or not kept.busy:
+            return ()
+        now, agents = self._clock.now().timestamp(), (kept.floor.agents.get(member.agent_id) for member in queue.members)
+        free = (config.agents[agent.agent_id].user_id for agent in agents if agent and agent.free(now) and agent.agent_id in config.agents)
+        return tuple(user_id for user_id in free if user_id in kept.busy)[:MOST_BUSY]
 
     def _config_of(self, tenant: str) -> TenantConfig:
         config = self._config(tenant)
@@ -211,11 +262,8 @@ class Floors:
     async def read(self, tenant: str, seconds: float = DATABASE_SECONDS) -> Floor:
         """The floor with what other replicas wrote. Raises `FloorAway`."""
         kept = self._kept.setdefault(tenant, _Kept())
-        try:
-            async with asyncio.timeout(seconds), kept.lock:
-                await self._refresh(tenant, kept)
-        except UNAVAILABLE as error:
-            raise FloorAway(str(error)) from error
+        async with _within(seconds), kept.lock:
+            await self._refresh(tenant, kept)
         return kept.floor
 
     async def forget(self, tenant: str) -> None:
@@ -266,6 +314,8 @@ class Floors:
                 floor = await self.read(tenant, 1.0)
                 if floor.callers:
                     # Read a moment ago: only what is to be stored is worth another look.
+                    async with _within(1.0):
+                        await self._look_who_talks(tenant, self._kept[tenant], Tick(), self._talking(tenant))
                     if self._decide(tenant, self._kept[tenant], Tick()):
                         floor = await self.execute(tenant, Tick(), 1.0)
                     await self._call_back(tenant, floor)

@@ -45,7 +45,15 @@ class QueueCalls:
             return QueueOver("no_agents")
         try:
             floors = self._floors.get()
-            asks = Asking(config, call, cursor, queue, lambda: self._clock.now().timestamp(), floors.calls_back)
+            asks = Asking(
+                config,
+                call,
+                cursor,
+                queue,
+                lambda: self._clock.now().timestamp(),
+                floors.calls_back,
+                lambda queue: floors.busy(call.tenant_id, queue),
+            )
             return await self._run(floors, call.tenant_id, turn(asks, outcome), self._clock.monotonic() + seconds)
         except FloorAway as away:
             _log.warning("a caller waits for the database", call_id=call.call_id, error=str(away))

@@ -50,6 +50,8 @@ class Log:
     kept: tuple[Floor, int] = field(default_factory=lambda: (Floor(), 0))
     fault: Fault = "none"
     over: set[str] = field(default_factory=set)
+    #: Users who talk in calls of no queue, as events have told.
+    elsewhere: set[str] = field(default_factory=set)
     #: Calls whose end was told.
     ended: set[str] = field(default_factory=set)
 
@@ -87,6 +89,10 @@ class Log:
     async def tenants(self) -> list[str]:
         return [TENANT]
 
+    async def busy(self, tenant: str, user_ids: Sequence[str]) -> frozenset[str]:
+        await asyncio.sleep(0)
+        return frozenset(self.elsewhere & set(user_ids))
+
     async def lease(self, holder: str, seconds: float) -> bool:
         return True
 
@@ -97,6 +103,7 @@ class Log:
         caller = self.floor.callers[event.call_id]
         assert event.call_id not in self.over, "a caller who has gone is offered"
         assert all(not self.floor.agents[agent_id].call_id for agent_id in event.agent_ids), "an agent is offered twice"
+        assert not self.elsewhere & set(event.agent_ids), "an agent who talks elsewhere is offered"
         before = [other for other in self.floor.callers.values() if other.waits and other.rank < caller.rank]
         assert not before, f"{event.call_id} is offered before {before}"
 
@@ -110,6 +117,9 @@ class Turn:
 
     async def append(self, version: int, events: Sequence[e.FloorEvent]) -> None:
         await self.log.append(TENANT, version, events)
+
+    async def busy(self, user_ids: Sequence[str]) -> frozenset[str]:
+        return await self.log.busy(TENANT, user_ids)
 
 
 @dataclass
@@ -254,6 +264,8 @@ class World:
                 await self.hears(call, 0, "none", False)
         for agent in AGENTS[1:]:
             await self.execute(0, c.LogOut(agent))
+        # Nothing tells the floor: the next look sees it.
+        self.log.elsewhere.clear()
         await self.execute(0, c.LogIn("anna"))
         self.clock.advance(60)
         await self.execute(0, c.Resume("anna"))
@@ -280,7 +292,9 @@ class World:
 CALLS = st.sampled_from([f"c{n}" for n in range(5)])
 FAULTS: st.SearchStrategy[Fault] = st.sampled_from(["none", "none", "none", "before", "after"])
 OFTEN = ["asks", "asks", "asks", "picks_up", "agent_hangs_up", "caller_hangs_up", "hears", "hears", "hears_twice", "tick", "tick"]
-WHAT = st.sampled_from([*OFTEN, "log_in", "log_in", "hangs_up_while_asking", "log_out", "pause", "resume", "die", "snapshot"])
+WHAT = st.sampled_from(
+    [*OFTEN, "log_in", "log_in", "hangs_up_while_asking", "log_out", "pause", "resume", "die", "snapshot", "elsewhere", "elsewhere"]
+)
 STEPS = st.lists(
     st.tuples(WHAT, CALLS, st.sampled_from(AGENTS), st.integers(0, REPLICAS - 1), FAULTS, st.sampled_from([0.0, 0.5, 4.0, 16.0])),
     max_size=50,
@@ -316,6 +330,9 @@ async def live(world: World, steps: list[tuple[str, str, str, int, Fault, float]
                     await world.asks(call, replica, fault)
             case "tick":
                 await world.execute(replica, c.Tick(), fault)
+            case "elsewhere":
+                # The agent calls somebody, or that talk is over.
+                world.log.elsewhere ^= {agent}
             case "die":
                 world.replicas[replica] = world._started()
             case "snapshot":

@@ -1,6 +1,6 @@
 """Who is offered to whom: the highest priority first, then who has waited longest, by each queue's own strategy."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from carillon_contracts.config import Agent, Queue, QueueSkill
@@ -11,9 +11,14 @@ from carillon_routing.domain.queues.events import AgentsOffered
 from carillon_routing.domain.queues.floor import AgentState, Caller, Floor
 
 
-def assign(floor: Floor, config: TenantConfig, now: float) -> list[AgentsOffered]:
-    """Every offer that can be made now; no agent stands in two of them."""
-    free = {agent.agent_id: agent for agent in floor.agents.values() if agent.free(now) and agent.agent_id in config.agents}
+def assign(floor: Floor, config: TenantConfig, now: float, busy: Collection[str] = ()) -> list[AgentsOffered]:
+    """Every offer that can be made now; no agent stands in two of them. `busy`: users who talk or are rung, in whatever calls."""
+    agents = config.agents
+    free = {
+        agent.agent_id: agent
+        for agent in floor.agents.values()
+        if agent.free(now) and agent.agent_id in agents and agents[agent.agent_id].user_id not in busy
+    }
     offers: list[AgentsOffered] = []
     if not free:
         return offers

@@ -3,7 +3,7 @@
 Always: what comes late or twice leads to nothing; no agent is offered while belonging to a caller.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, cast
 
 from carillon_contracts.config import Queue, QueueCallback
@@ -37,10 +37,10 @@ class Refused(Exception):
         self.why = why
 
 
-def decide(floor: Floor, command: c.Command, config: TenantConfig, now: float) -> list[e.FloorEvent]:
-    """`now` in seconds since 1970. Raises `Refused`."""
+def decide(floor: Floor, command: c.Command, config: TenantConfig, now: float, busy: Collection[str] = ()) -> list[e.FloorEvent]:
+    """`now` in seconds since 1970; `busy`: users who talk or are rung, in whatever calls. Raises `Refused`."""
     found = _DECIDE[type(command)](floor, command, config, now)
-    return told(floor, [*found, *assign(fold(floor, found), config, now)])
+    return told(floor, [*found, *assign(fold(floor, found), config, now, busy)])
 
 
 def agents_on(floor: Floor, queue: Queue) -> int:
