@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from pprint import pformat
 
+import asyncpg
 import pytest
 
 from carillon.routing.v1 import queues_pb2 as pb
@@ -139,6 +140,42 @@ async def test_callers_wait_over_a_killed_routing_and_are_served_in_order(system
     # Who came when the database did not answer in time has the place all the same, but came on the floor after others.
     places = {record["caller"]: record["queues"][0]["position"] for record in records}
     assert all(1 <= places[caller(number)] <= number for number in (1, 2, 3)), places
+
+
+async def knows_that_dumas_talks(system: System) -> None:
+    """Events of the call have come to routing."""
+    connection = await asyncpg.connect(system.run["postgres"]["dsn"])
+    try:
+        async with asyncio.timeout(60):
+            while not await connection.fetchval(
+                "select count(*) from routing.call_leg where party = 'dumas' and leg_id = 'a' and ended_at is null"
+            ):
+                await asyncio.sleep(0.1)
+    finally:
+        await connection.close()
+
+
+async def test_an_agent_who_talks_in_a_call_of_his_own_is_offered_callers_once_he_has_hung_up(system: System, hotline: Hotline) -> None:
+    known = system.call_ids()
+    async with AsyncExitStack() as stack:
+        agent = await stack.enter_async_context(phone(system, "101", AGENT_HZ))
+        await hotline.stub.LogInAgent(pb.LogInAgentRequest(agent_id="dumas"), timeout=10)
+        await agent.command("dial", f"sip:1591@{system.tenant['realm']}")
+        await happened(agent, "CALL_ESTABLISHED", 1)
+        await knows_that_dumas_talks(system)
+        stack.enter_context(calls(system, 1, "+41215550150"))
+        await hotline.waits(caller(1))
+        await agent.command("hangup")
+        await happened(agent, "CALL_CLOSED", 1)
+        await happened(agent, "CALL_INCOMING", 1, 60)
+        await agent.command("accept")
+        await happened(agent, "CALL_ESTABLISHED", 2)
+        await agent.command("hangup")
+        await happened(agent, "CALL_CLOSED", 2)
+        await hotline.waits()
+    records = await asyncio.to_thread(system.new_records, known, 2)
+    (passage,) = next(record["queues"] for record in records if record["caller"] == caller(1))
+    assert [(offer["agent_id"], offer["result"]) for offer in passage["offers"]] == [("dumas", "answered")]
 
 
 async def test_who_hangs_up_is_gone_and_an_agent_who_does_not_answer_keeps_nobody_from_the_place(system: System, hotline: Hotline) -> None:

@@ -135,6 +135,9 @@ class Orders(Protocol):
     async def freed(self, tenant: str, trunk_ids: Sequence[str], since: datetime, seconds: float | None = None) -> dict[str, datetime]:
         """When the last answered call out by each of the trunks ended, where one did after `since`."""
 
+    async def standing(self, tenant: str, counters: Sequence[str], seconds: float | None = None) -> dict[str, tuple[int, int]]:
+        """How many calls hold a place at each of the counters of limits, and how many began there in the last minute."""
+
     def clock_turn(self) -> AbstractAsyncContextManager[bool]:
         """Whether this replica looks after all orders while the context is; one does at a time."""
 

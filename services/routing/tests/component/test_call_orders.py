@@ -4,22 +4,26 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from carillon_contracts.call import CallEnded, CallStarted, LegAnswered, LegOffered
 from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.streams import call_subject
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.bus import Delivered
 from carillon_kit.clock import ManualClock
 from carillon_kit.event_store import Cursor, PostgresEventStore
 from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import postgres_dsn  # noqa: F401
+from carillon_routing.adapters import postgres_facts
 from carillon_routing.adapters.call_facts import CallFactsWriter
 from carillon_routing.adapters.call_orders import PostgresOrders
+from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.adapters.queue_events import outgoing
 from carillon_routing.domain import call_orders as domain
-from carillon_routing.domain.asks import AcknowledgeNotice, CallsOnTrunks, CancelCallBacks, NoticeWords, OrderCallBack
+from carillon_routing.domain.asks import AcknowledgeNotice, CallsOnTrunks, CancelCallBacks, NoticeWords, OrderCallBack, TakePlace
 from carillon_routing.domain.authorise import authorise
 from carillon_routing.domain.call_orders import MAX_PER_USER, MAX_TRIES
 from carillon_routing.domain.emergency_notices import ARGUMENT
@@ -62,7 +66,7 @@ async def pool(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.setattr(call_orders, "DATABASE_SECONDS", 30.0)
     pool = await open_pool(postgres_dsn)
     await migrate(pool, "carillon_routing.migrations")
-    await pool.execute("truncate call_order, call_seen, call_leg, event")
+    await pool.execute("truncate call_order, call_seen, call_leg, place, event")
     yield pool
     await pool.close()
 
@@ -70,10 +74,10 @@ async def pool(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 class Replica:
     """One process of routing; a new one knows only what is in the database."""
 
-    def __init__(self, pool: Any, clock: ManualClock, media: Media) -> None:
+    def __init__(self, pool: Any, clock: ManualClock, media: Media, config: TenantConfig = CONFIG) -> None:
         self.orders = PostgresOrders(clock, patience=30)
         self.orders.adopt(pool)
-        self.handler = CallOrders(self.orders, {"acme": CONFIG}.get, clock, media, media.lines)
+        self.handler = CallOrders(self.orders, {"acme": config}.get, clock, media, media.lines)
 
     async def order(self, user: str = "anna", call_id: str = "c1", colleague: str = "") -> Any:
         call = CallFacts("acme", call_id, "from_user", NUMBER, "101", caller_user_id=user)
@@ -115,6 +119,25 @@ async def told(pool: Any) -> list[Event]:
 
 def _id(event: Event) -> str:
     return str(event.data.get("call_back_id") or event.data["notice_id"])
+
+
+@pytest.mark.feature("D-17")
+async def test_a_call_back_waits_while_the_trunk_has_as_many_calls_out_as_it_may(pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_facts, "DATABASE_SECONDS", 30.0)
+    clock, media, facts = ManualClock(), Media(), PostgresFacts(lambda tenant: ZoneInfo("Europe/Zurich"))
+    facts.adopt(pool)
+    media.trunks = {"carrier": (0, True)}
+    replica = Replica(pool, clock, media, small_company(trunks=[{"id": "carrier", "address": "192.0.2.1", "max_calls_out": 1}]))
+    busy = CallFacts("acme", uuid4().hex, "from_user", NUMBER)
+    taken = await facts.find(busy, TakePlace("limit trunk/carrier out", 1))
+    assert isinstance(taken, dict)
+    assert taken["taken"]
+    assert await replica.order() is True
+    await replica.handler.tick()
+    assert not media.asked
+    await happens(pool, busy.call_id, ENDED)
+    await replica.handler.tick()
+    assert [user for user, _, _ in media.asked] == ["anna"]
 
 
 async def test_a_call_back_is_begun_when_a_line_is_free_whoever_of_the_replicas_lives(pool: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.asks import OrderCallBack
 from carillon_routing.domain.call_orders import (
     EXPIRES,
@@ -21,6 +22,7 @@ from carillon_routing.domain.call_orders import (
     due,
     for_a_line,
     missed,
+    places_for,
     settled,
     trunks_for,
 )
@@ -181,6 +183,56 @@ def test_a_suspended_tenant_calls_nobody_back_and_tells_of_calls_for_help() -> N
     both = order("both", number="102", watched="ben", blocked="colleague")
     found = due(config, [order("line", "carl"), both, notice], set(), FREE, NOW + timedelta(seconds=5), {"line": ("carrier",)})
     assert [each.order_id for each in found] == ["help"]
+
+
+def limited(**limits: int) -> TenantConfig:
+    """Anna is in sales; a trunk takes two calls out."""
+    users = [{"id": name, "last_name": name, "department_id": "sales" if name == "anna" else ""} for name in ("anna", "ben", "carl")]
+    tenant = {"id": "acme", "realm": "acme.example", "country": "CH", "limits": limits}
+    departments = [{"id": "sales", "limits": {"max_calls_out": 1}}]
+    return small_company(tenant=tenant, users=users, departments=departments, trunks=[{**TRUNKS[0], "max_calls_out": 2}])
+
+
+@pytest.mark.feature("R-18", "D-17")
+@pytest.mark.parametrize(
+    ("standing", "begun"),
+    [
+        ({}, ["anna", "help"]),
+        ({"limit trunk/carrier out": (1, 0)}, ["anna", "help"]),
+        ({"limit trunk/carrier out": (2, 0)}, ["help"]),
+        ({"limit department/sales out": (1, 0)}, ["ben", "help"]),
+        ({"limit tenant/acme": (5, 0)}, ["help"]),
+        ({"limit tenant/acme": (1, 9)}, ["help"]),
+        ({"limit tenant/acme out": (4, 0)}, ["help"]),
+    ],
+    ids=str,
+)
+def test_a_call_back_is_a_call_like_any_other_for_limits_and_calls_for_help_are_none(
+    standing: dict[str, tuple[int, int]], begun: list[str]
+) -> None:
+    config = limited(max_calls=5, max_calls_out=4, max_calls_per_minute=9)
+    notice = order("help", "+41795550911", kind="emergency_notice", blocked="", number="117")
+    orders = [order("anna", "anna"), order("ben", "ben", asked_at=NOW + timedelta(seconds=1)), notice]
+    lines = {each.order_id: trunks_for(config, each) for each in orders if for_a_line(each)}
+    known = {place.counter for each in orders for place in places_for(config, each, lines.get(each.order_id, ()))}
+    assert known == {"limit trunk/carrier out", "limit department/sales out", "limit tenant/acme", "limit tenant/acme out"}
+    found = due(config, orders, set(), FREE, NOW + timedelta(seconds=5), lines, standing)
+    assert sorted(each.order_id for each in found) == begun
+
+
+@pytest.mark.feature("R-18", "D-17")
+def test_a_colleague_is_waited_for_whatever_leads_out_and_not_above_the_tenants_calls() -> None:
+    config, both = limited(max_calls=5), order("both", number="102", watched="ben", blocked="colleague")
+    for standing, begun in (({"limit department/sales out": (1, 0)}, [both]), ({"limit tenant/acme": (5, 0)}, list[Order]())):
+        assert due(config, [both], set(), None, NOW + timedelta(seconds=5), {}, standing) == begun
+
+
+@pytest.mark.feature("R-18", "D-17")
+def test_who_finds_every_trunk_full_by_its_limit_is_called_back_when_it_has_room() -> None:
+    world = World(on_trunks={})
+    world.places["limit trunk/carrier out"] = {"another"}
+    dial("0791112233", world, trunks=[{"id": "carrier", "address": "192.0.2.1", "max_calls_out": 1}]).pressed("5")
+    assert world.call_backs == [OrderCallBack("anna", NUMBER, "", "limit")]
 
 
 @pytest.mark.feature("R-18")

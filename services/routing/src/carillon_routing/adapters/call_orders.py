@@ -22,6 +22,7 @@ from carillon_kit.ids import Ids, SystemIds
 from carillon_kit.postgres import UNAVAILABLE
 from carillon_routing.adapters.postgres_facts import BUSY, HOLD_SECONDS
 from carillon_routing.domain.call_orders import EXPIRES, FIRST_PAUSE, MAX_PER_TENANT, MAX_PER_USER, Kind, Missed, Order, Over, Result
+from carillon_routing.domain.limits import MINUTE
 from carillon_routing.ports import OrdersAway
 
 #: What one look at all orders may take.
@@ -62,6 +63,11 @@ _FREED = """
 select party, max(ended_at) as at from call_leg
  where tenant = $1 and party = any($2::text[]) and party like 'trunk:%' and ended_at > $3
    and leg_id like 'b%' and answered_at is not null group by party"""
+_STANDING = """
+select counter, count(*) filter (where not ended and held_until > clock_timestamp()) as calls,
+       count(*) filter (where taken_at > clock_timestamp() - make_interval(secs => $3)) as starts
+  from place where tenant = $1 and counter = any($2::text[])
+   and (not ended or taken_at > clock_timestamp() - make_interval(secs => $3)) group by counter"""
 _LOCK = "select pg_try_advisory_xact_lock(hashtextextended(current_schema() || '/call orders', 0))"
 _SWEEP = "delete from call_order where over <> '' and over_at < now() - interval '2 days'"
 _FIELDS = tuple(name for name in Order.__slots__ if name != "order_id")
@@ -179,6 +185,12 @@ class PostgresOrders:
         async with self._up(seconds) as pool:
             rows = await pool.fetch(_FREED, tenant, [f"trunk:{trunk_id}" for trunk_id in trunk_ids], since)
         return {row["party"].removeprefix("trunk:"): row["at"] for row in rows}
+
+    async def standing(self, tenant: str, counters: Sequence[str], seconds: float | None = None) -> dict[str, tuple[int, int]]:
+        """How many calls hold a place at each of the counters of limits, and how many began there in the last minute."""
+        async with self._up(seconds) as pool:
+            rows = await pool.fetch(_STANDING, tenant, list(counters), MINUTE)
+        return {row["counter"]: (row["calls"], row["starts"]) for row in rows}
 
     @asynccontextmanager
     async def clock_turn(self) -> AsyncIterator[bool]:

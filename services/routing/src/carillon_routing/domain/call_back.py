@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from carillon_contracts.config import Trunk, codes_of
 from carillon_contracts.feature_codes import Coded
-from carillon_routing.domain import codes
+from carillon_routing.domain import codes, limits
 from carillon_routing.domain.asks import BusyUsers, CallsOnTrunks, CancelCallBacks, OrderCallBack
 from carillon_routing.domain.cursor import CallBackWait
 from carillon_routing.domain.dialling import ToEmergency, ToExtension, ToNothing, ToOwnNumber, dialled_by_user
@@ -37,6 +37,7 @@ def offer(walk: Walk, move: ToOutside, trunks: Sequence[Trunk]) -> Stop | None:
         walk.note(f"number {move.number}", False, "nobody can be called back now")
         return None
     full = [trunk.id for trunk in limited if int(str(calls.get(trunk.id, 0))) >= trunk.max_calls]
+    full += [trunk.id for trunk in trunks if trunk.id not in full and limits.full(walk, trunk)]
     for trunk_id in full:
         walk.note(f"trunk/{trunk_id}", False, "has as many calls as it may")
     if not (move.busy or full):

@@ -6,13 +6,16 @@ who must know of a call for help is called at once, all at the same time, until 
 Always: an order ends; a try is counted when its call was there; while a call is under way for an order no other one is begun for it.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Literal
 
 from carillon_contracts.call_order import Blocked, CallBackResult, NoticeResult
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain import limits
+from carillon_routing.domain.asks import TakePlace
 from carillon_routing.domain.authorise import Allowed, authorise
 from carillon_routing.domain.facts import CallFacts
 
@@ -126,6 +129,21 @@ def trunks_for(config: TenantConfig, order: Order) -> tuple[str, ...]:
     return tuple(trunk.id for trunk, _ in decision.trunks) if isinstance(decision, Allowed) else ()
 
 
+def places_for(config: TenantConfig, order: Order, needed: Sequence[str]) -> tuple[TakePlace, ...]:
+    """Under which limits its call would take a place: the tenant's, the departments', and those of the trunks that may carry it."""
+    return (*_made_for(config, order), *filter(None, (_out_by(config, trunk_id) for trunk_id in needed)))
+
+
+def _made_for(config: TenantConfig, order: Order) -> tuple[TakePlace, ...]:
+    user = config.users.get(order.who) if order.kind == "call_back" else None
+    return () if user is None else limits.made_for(config, user, outside=for_a_line(order))
+
+
+def _out_by(config: TenantConfig, trunk_id: str) -> TakePlace | None:
+    trunk = config.trunks.get(trunk_id)
+    return None if trunk is None else limits.out_by(trunk)
+
+
 def due(
     config: TenantConfig,
     orders: Iterable[Order],
@@ -133,11 +151,12 @@ def due(
     trunks: Mapping[str, TrunkNow] | None,
     now: datetime,
     lines: Mapping[str, tuple[str, ...]],
+    standing: limits.Standing = MappingProxyType({}),
 ) -> list[Order]:
     """Which of a tenant's open orders are begun now, the oldest first. `busy`: users; `trunks` None: nobody knows how they stand.
 
     A suspended tenant's users are not called back; those who must know of a call for help are called. `lines`: `trunks_for` each
-    order that is `for_a_line`, by its id."""
+    order that is `for_a_line`, by its id; `standing`: of the limits of `places_for` each."""
     open_orders = sorted(orders, key=lambda order: (order.asked_at, order.order_id))
     found = list[Order]()
     under_way = [order for order in open_orders if order.via]
@@ -148,7 +167,10 @@ def due(
         if order.via or (suspended and order.kind == "call_back"):
             continue
         needed = lines.get(order.order_id, ())
-        if not _ready(order, needed, {*busy, *rung}, trunks or {}, taken, now):
+        with_room = tuple(each for each in needed if limits.has_room(_out_by(config, each), standing))
+        if not all(limits.has_room(place, standing) for place in _made_for(config, order)):
+            continue
+        if not _ready(order, with_room, {*busy, *rung}, trunks or {}, taken, now):
             continue
         found.append(order)
         rung |= {each for each in (order.who, order.watched) if each}

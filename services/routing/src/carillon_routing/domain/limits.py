@@ -5,12 +5,13 @@ department once, whether a user of it calls or is called; for a trunk once too, 
 numbers it rings by it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
 from carillon_contracts.config import CallLimits, Department, Tenant, Trunk, User
 from carillon_contracts.emergency_numbers import countries_of, is_emergency
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.asks import TakePlace
 from carillon_routing.domain.cursor import ExternalWait, UserWait, Wait
 from carillon_routing.domain.departments import departments_of
@@ -29,13 +30,13 @@ def entering(walk: Walk) -> bool:
     if trunk is not None and not _room(walk, trunk, "in", trunk.max_calls_in):
         return False
     caller = walk.config.users.get(walk.call.caller_user_id) if not inbound else None
-    return all(_one_more(walk, each, inbound=inbound) for each in _limited(walk, caller))
+    return all(_one_more(walk, each, inbound=inbound) for each in _limited(walk.config, caller))
 
 
 def arriving(walk: Walk, user: User) -> bool:
     """Whether the departments of a user who would be rung take one more call."""
     inbound = walk.call.direction == "inbound"
-    return all(_one_more(walk, each, inbound=inbound) for each in _limited(walk, user) if isinstance(each, Department))
+    return all(_one_more(walk, each, inbound=inbound) for each in _limited(walk.config, user) if isinstance(each, Department))
 
 
 def outgoing(walk: Walk, stop: Stop) -> Move:
@@ -47,7 +48,7 @@ def outgoing(walk: Walk, stop: Stop) -> Move:
     whose = _whose(stop.wait)
     countries = countries_of(walk.config, (whose, walk.call.caller_user_id))
     out = [each for each in step.targets if isinstance(each, TrunkTarget) and not is_emergency(each.number, countries)]
-    if not all(_room(walk, each, "out", each.limits.max_calls_out) for each in _limited(walk, walk.config.users.get(whose)) if out):
+    if not all(_room(walk, each, "out", each.limits.max_calls_out) for each in _limited(walk.config, walk.config.users.get(whose)) if out):
         kept = tuple(each for each in step.targets if each not in out)
         return Stop(replace(step, targets=kept), stop.wait) if kept else ToSender("congested", OVER)
     by = {each.target_id: _by_trunk_with_room(walk, each) for each in out}
@@ -69,27 +70,65 @@ def _by_trunk_with_room(walk: Walk, target: TrunkTarget) -> TrunkTarget | None:
     return None
 
 
-def _limited(walk: Walk, user: User | None) -> Iterator[Tenant | Department]:
-    if walk.config.tenant.limits != _NONE:
-        yield walk.config.tenant
-    for department in departments_of(walk.config, user) if user is not None else ():
+def full(walk: Walk, trunk: Trunk) -> bool:
+    """Whether this decision found that the trunk has as many calls out as it may."""
+    place = out_by(trunk)
+    said = [read.value for read in walk.read if place is not None and read.key == place.key]
+    return any(isinstance(answer, dict) and answer.get("taken") is False for answer in said)
+
+
+#: Calls, and starts in the last minute, by counter.
+Standing = Mapping[str, tuple[int, int]]
+
+
+def made_for(config: TenantConfig, user: User, *, outside: bool) -> tuple[TakePlace, ...]:
+    """The places that a call takes which is made for the user, but for its trunk's; `outside`: it leads out of the house."""
+    found = [_whole(each) for each in _limited(config, user)]
+    found += [_way(each, "out", each.limits.max_calls_out) for each in _limited(config, user) if outside]
+    return tuple(place for place in found if place is not None)
+
+
+def out_by(trunk: Trunk) -> TakePlace | None:
+    """The place of a call out by this trunk; None: any number may go by it."""
+    return _way(trunk, "out", trunk.max_calls_out)
+
+
+def has_room(place: TakePlace | None, standing: Standing) -> bool:
+    """Whether the place could be had now."""
+    calls, starts = standing.get(place.counter, (0, 0)) if place is not None else (0, 0)
+    return place is None or ((not place.max_calls or calls < place.max_calls) and (not place.max_starts or starts < place.max_starts))
+
+
+def _limited(config: TenantConfig, user: User | None) -> Iterator[Tenant | Department]:
+    if config.tenant.limits != _NONE:
+        yield config.tenant
+    for department in departments_of(config, user) if user is not None else ():
         if department.limits != _NONE:
             yield department
 
 
 def _one_more(walk: Walk, of: Tenant | Department, *, inbound: bool) -> bool:
-    name, limits = f"{of.KIND}/{of.id}", of.limits
-    if limits.max_calls or limits.max_calls_per_minute:
-        place = TakePlace(f"limit {name}", limits.max_calls, limits.max_calls_per_minute, MINUTE)
-        if not _taken(walk, f"{name} limits", place):
-            return False
-    return not inbound or _room(walk, of, "in", limits.max_calls_in)
+    place = _whole(of)
+    if place is not None and not _taken(walk, f"{of.KIND}/{of.id} limits", place):
+        return False
+    return not inbound or _room(walk, of, "in", of.limits.max_calls_in)
 
 
 def _room(walk: Walk, of: Tenant | Department | Trunk, way: Literal["in", "out"], most: int) -> bool:
     """Whether one more call may go this way; `most` 0: any number may."""
-    name = f"{of.KIND}/{of.id}"
-    return not most or _taken(walk, f"{name} limits {way}", TakePlace(f"limit {name} {way}", most))
+    place = _way(of, way, most)
+    return place is None or _taken(walk, f"{of.KIND}/{of.id} limits {way}", place)
+
+
+def _whole(of: Tenant | Department) -> TakePlace | None:
+    limits = of.limits
+    if not (limits.max_calls or limits.max_calls_per_minute):
+        return None
+    return TakePlace(f"limit {of.KIND}/{of.id}", limits.max_calls, limits.max_calls_per_minute, MINUTE)
+
+
+def _way(of: Tenant | Department | Trunk, way: Literal["in", "out"], most: int) -> TakePlace | None:
+    return TakePlace(f"limit {of.KIND}/{of.id} {way}", most) if most else None
 
 
 def _taken(walk: Walk, subject: str, place: TakePlace) -> bool:

@@ -16,7 +16,7 @@ from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids, SystemIds
 from carillon_kit.logs import get_logger
 from carillon_routing.domain.asks import AcknowledgeNotice, CallsOnTrunks, CancelCallBacks, NoticeWords, OrderCallBack
-from carillon_routing.domain.call_orders import Order, Over, TrunkNow, due, for_a_line, missed, settled, trunks_for
+from carillon_routing.domain.call_orders import Order, Over, TrunkNow, due, for_a_line, missed, places_for, settled, trunks_for
 from carillon_routing.domain.emergency_notices import ARGUMENT
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.ports import CallMaker, Lines, Orders, OrdersAway
@@ -126,7 +126,9 @@ class CallOrders:
             # There may be many, and calls are decided here.
             await asyncio.sleep(0)
         trunks = await self._trunks(config, for_lines, lines)
-        for order in due(config, orders, busy, trunks, self._clock.now(), lines):
+        places = {place.counter for order in orders for place in places_for(config, order, lines.get(order.order_id, ()))}
+        standing = await self._orders.standing(tenant, sorted(places)) if places else {}
+        for order in due(config, orders, busy, trunks, self._clock.now(), lines, standing):
             with _alone(tenant, order.order_id):
                 await self._begin(order)
 
