@@ -357,10 +357,12 @@ static inline uint8_t *put32(uint8_t *at, uint32_t value) {
 static inline uint32_t sample_size(uint8_t codec) { return codec == WIDE ? 4 : codec == LINEAR ? 2 : 1; }
 /* A prompt or keys stand in the place of whatever else the session would hear. */
 static inline bool occupied(const struct session *s) { return s->play || s->dial; }
-/* A key in what one says is told to the other as an event, and not heard there besides. */
+/* A key in what one says is told to the other as an event, and not heard there besides; nor is what a phone says while it tells a key as
+ * an event to one who knows none, which is told the key as tones. */
 bool key_in_audio(const struct session *s);
 static inline bool told_otherwise(const struct session *from, const struct session *to) {
-    return from->detector && to->telephone_event != PLANE_NO_EVENT && key_in_audio(from);
+    if (to->telephone_event == PLANE_NO_EVENT) return from->telephone_event != PLANE_NO_EVENT && from->key.pressed;
+    return from->detector && key_in_audio(from);
 }
 int64_t clock_ns(void);
 static inline uint64_t session_handle(const plane *p, const struct session *s) {

@@ -26,9 +26,9 @@ static void notice_talk(struct worker *w, struct room *r, struct party *p, bool 
     if (r->tells_talkers) talk_event(w, p);
 }
 
-/* A key as tones is heard by nobody but whom its session is bridged with, unless that one is told it as an event. */
+/* A key is heard by nobody but whom its session is bridged with, unless that one is told it otherwise. */
 static bool key_is_told(const struct worker *w, const struct session *s) {
-    return s->peer == NOBODY ? key_in_audio(s) : told_otherwise(s, &w->plane->sessions[s->peer]);
+    return s->peer == NOBODY ? key_in_audio(s) || s->key.pressed : told_otherwise(s, &w->plane->sessions[s->peer]);
 }
 
 static void hear(struct worker *w, struct room *r, struct party *p) {

@@ -271,6 +271,35 @@ async def test_a_tone_that_the_other_side_is_told_as_an_event_is_not_heard_there
     assert sum(share_of(frame, KEYS["5"][0]) > 0.3 for frame in frames) <= 3  # until it is known to be a key
 
 
+async def test_what_a_phone_says_beside_its_event_is_not_heard_by_one_who_is_told_the_key_as_tones(
+    client: PlaneClient, make_leg: MakeLeg, events: EventLog
+) -> None:
+    """Some phones put a key into their audio as well. It is tried again where the plane had no turn for so long that the event ended."""
+    tells, hears = await make_leg("PCMA", 101), await make_leg("PCMA")
+    await client.bridge(tells.name, hears.name)
+    tone = encode(key("5", 20, 0), "PCMA")
+
+    def heard(hertz: float) -> int:
+        return sum(share_of(decode(packet.payload, "PCMA"), hertz) > 0.3 for packet in hears.phone.received)
+
+    for attempt in range(1, 6):
+        hears.phone.received.clear()
+        packets = tells.phone.event_packets(5, 101, updates=20)
+        for packet in packets[:19]:
+            tells.press([packet])
+            tells.say(tone)
+        tells.press(packets[19:])
+        tells.say(encode(sine(300, 200), "PCMA"))
+        assert [event.digit for event in await events.wait_for(DigitPressed, tells.name, attempt)] == ["5"] * attempt
+        async with asyncio.timeout(30):
+            while heard(300) < 10:
+                await hears.phone.changed()
+        if heard(KEYS["5"][0]) == 0:
+            break
+    else:
+        pytest.fail("the key was heard besides")
+
+
 @pytest.mark.feature("M-8")
 async def test_a_key_as_a_tone_ends_a_prompt(client: PlaneClient, make_leg: MakeLeg, events: EventLog, tmp_path: Path) -> None:
     leg = await listening(client, make_leg, "dtmf")
