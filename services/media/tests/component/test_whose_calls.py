@@ -141,12 +141,12 @@ async def test_a_watcher_is_told_no_more_of_a_call_that_has_left_the_department(
             return await asked.calls() == [call_id]
 
         await eventually(known)
-        watched = asked.control.WatchCallEvents(pb.WatchCallEventsRequest(call_id=call_id))
-        assert (await watched.read()).seq == 1
+        watched = aiter(asked.control.WatchCallEvents(pb.WatchCallEventsRequest(call_id=call_id)))
+        assert (await anext(watched)).seq == 1
         await bob.pick_up()
 
         async def rest() -> None:
-            while await watched.read() is not grpc.aio.EOF:
+            async for _ in watched:
                 pass
 
         assert await code(rest()) == grpc.StatusCode.NOT_FOUND
