@@ -155,6 +155,23 @@ async def test_who_refuses_info_hears_what_waits_and_all_after_as_tones(status: 
     assert desk.leg.keys.refuses_info
 
 
+@pytest.mark.feature("M-13")
+async def test_an_info_that_is_under_way_at_a_kill_is_answered_to_the_next_process_and_those_behind_it_go_on() -> None:
+    for under_way, status, told, pressed in (
+        (True, 200, ["1", "2"], []),
+        (True, 415, ["1"], [("1", True), ("2", True)]),
+        (True, 0, ["1"], [("2", True)]),  # its far end may have it
+        (False, None, ["1", "2"], []),  # answered to the process that died
+    ):
+        desk = Desk()
+        await desk.press("12")
+        desk.keys = Keys(desk)  # type: ignore[arg-type]
+        desk.keys.take_up(desk.actor, desk.leg, ["c1"] if under_way else [])
+        if status is not None:
+            await desk.answers(status)
+        assert (desk.told, desk.pressed) == (told, pressed)
+
+
 @pytest.mark.parametrize("twice", [True, False])
 async def test_keys_by_info_beside_events_wait_until_it_is_known_whether_events_tell_them_too(
     monkeypatch: pytest.MonkeyPatch, twice: bool

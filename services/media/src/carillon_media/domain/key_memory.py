@@ -17,12 +17,14 @@ SENT_AGAIN_SECONDS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """A key that its far end is to be told by INFO; `transaction`: that INFO is under way."""
+    """A key that its far end is to be told by INFO; `transaction`: that INFO is under way, `again`: since before a kill, so that its far
+    end may have it though it does not answer."""
 
     key_id: str
     digit: str
     on_ms: int
     transaction: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,9 @@ class Keys:
             if leg.keys.infos:
                 self._tell(actor, leg)
         elif leg.keys.infos:
-            self._asked[leg.keys.infos[0].transaction] = leg
+            key, *rest = leg.keys.infos
+            leg.keys = replace(leg.keys, infos=(replace(key, again=True), *rest))
+            self._asked[key.transaction] = leg
 
     def go_on(self, actor: "CallActor", leg: LegIo) -> None:
         """As `take_up`, when the media plane can be told keys."""
@@ -118,23 +120,25 @@ class Keys:
         """An answer to a request; False: it is none of these."""
         if output.transaction not in self._asked:
             return False
-        status = output.response.status if isinstance(output, ResponseReceived) else 408
-        if status >= 200:
+        status = output.response.status if isinstance(output, ResponseReceived) else None
+        if status is None or status >= 200:
             self._board.spawn(self._answered(self._asked.pop(output.transaction), status))
         return True
 
-    async def _answered(self, leg: LegIo, status: int) -> None:
+    async def _answered(self, leg: LegIo, status: int | None) -> None:
+        """None: not at all."""
         found = self._board.leg_of(leg.session)
         if found is None:  # It has hung up, or is nobody's at this moment.
             leg.keys = replace(leg.keys, infos=())
             return
         actor, told = found[0], leg.keys.infos
-        if status < 300:
+        if status is not None and status < 300:
             leg.keys = replace(leg.keys, infos=told[1:])
             if leg.keys.infos:
                 self._tell(actor, leg)
         else:
             leg.keys = replace(leg.keys, infos=(), refuses_info=True)
             for key in told:
-                await self._send(actor, leg, key.key_id, key.digit, "tones", key.on_ms)
+                if status is not None or not key.again:
+                    await self._send(actor, leg, key.key_id, key.digit, "tones", key.on_ms)
         actor.post(KEPT)
