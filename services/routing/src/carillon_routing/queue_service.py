@@ -57,7 +57,15 @@ async def run_queues(
         await migrate(pool, "carillon_routing.migrations")
         log = PostgresFloors(pool, ids)
         start = (await stack.enter_async_context(Tasks())).start
-        floors = Floors(log, configuration.current, SystemClock(), f"{settings.node}-{ids.token()}", call_back, start=start)
+        floors = Floors(
+            log,
+            configuration.current,
+            SystemClock(),
+            f"{settings.node}-{ids.token()}",
+            call_back,
+            start=start,
+            without_line=orders.without_line,
+        )
         facts.adopt(pool)
         attendance.adopt(pool)
         kept.adopt(pool)

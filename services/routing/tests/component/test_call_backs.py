@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -12,13 +13,18 @@ from carillon_kit.clock import ManualClock
 from carillon_kit.ids import SystemIds
 from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import eventually, postgres_dsn  # noqa: F401
+from carillon_routing.adapters.call_orders import PostgresOrders
 from carillon_routing.adapters.floor_log import PostgresFloors
+from carillon_routing.adapters.postgres_facts import PostgresFacts
+from carillon_routing.domain.asks import TakePlace
 from carillon_routing.domain.cursor import Cursor, QueueWait
 from carillon_routing.domain.facts import Advance, CallFacts, Play, Ring, Wait
 from carillon_routing.domain.made_of import MadeOf, decode, encode
 from carillon_routing.domain.queue_steps import Waited
 from carillon_routing.domain.queues import commands as c
+from carillon_routing.domain.queues.decide import FETCH_SECONDS
 from carillon_routing.domain.replay import again
+from carillon_routing.handlers.call_orders import CallOrders
 from carillon_routing.handlers.floors import Floors, FloorsWhenUp
 from carillon_routing.handlers.queue_calls import QueueCalls
 from carillon_routing.testing import small_company
@@ -128,3 +134,52 @@ async def eventually_up(calls: QueueCalls, config: TenantConfig, call: CallFacts
 
     await eventually(answered)
     return found[-1]
+
+
+@pytest.mark.feature("D-17")
+async def test_nobody_is_called_back_by_a_trunk_that_is_full_and_the_agent_serves_who_comes_next(pool: Any) -> None:
+    tenant, clock, media, orders = "full-trunk", ManualClock(), Media(), PostgresOrders(ManualClock(), patience=30)
+    orders.adopt(pool)
+    facts = PostgresFacts(lambda tenant: ZoneInfo("Europe/Zurich"))
+    facts.adopt(pool)
+    config = small_company(
+        tenant={"id": tenant, "realm": f"{tenant}.example", "country": "CH"},
+        trunks=[{"id": "carrier", "address": "192.0.2.1", "max_calls_out": 1}],
+        agents=[{"id": "a1", "user_id": "anna"}],
+        queues=[{"id": "sales", "members": [{"agent_id": "a1"}]}],
+    )
+    lines = CallOrders(orders, {tenant: config}.get, clock, None, None)
+    floors = Floors(PostgresFloors(pool, SystemIds()), {tenant: config}.get, clock, "1", media, without_line=lines.without_line)
+    other, place = CallFacts(tenant, "other", "from_user", NUMBER), TakePlace("limit trunk/carrier out", 1)
+
+    async def taken() -> bool:
+        return await facts.find(other, place) is not None
+
+    await eventually(taken)
+    now = clock.now().timestamp()
+    for command in (c.Join("c1", "sales", now, number=NUMBER), c.AskCallback("c1", NUMBER), c.CallOver("c1"), c.Join("c2", "sales", now)):
+        await floors.execute(tenant, command, 30)
+    floor = await floors.execute(tenant, c.LogIn("a1"), 30)
+    assert floor.callers["c1"].offered == ("a1",)
+    await floors.tick()
+    assert not media.asked
+    clock.advance(FETCH_SECONDS + 1)
+
+    async def next_is_offered() -> bool:
+        await floors.tick()
+        return (await floors.read(tenant, 30)).callers["c2"].offered == ("a1",)
+
+    await eventually(next_is_offered)
+    assert not (await floors.read(tenant, 30)).callers["c1"].offered
+    assert not media.asked
+    await floors.execute(tenant, c.Leave("c2", "abandoned"), 30)
+    await pool.execute("update place set ended = true where tenant = $1", tenant)
+    clock.advance(FETCH_SECONDS + 1)
+
+    async def called() -> bool:
+        await floors.tick()
+        clock.advance(1)
+        return bool(media.asked)
+
+    await eventually(called)
+    assert media.asked[0][:3] == (tenant, "anna", NUMBER)

@@ -66,6 +66,10 @@ async def ended(bus: Bus, number: int, call_id: str) -> None:
 
 
 async def step(port: int, call_id: str) -> str:
+    return str((await entered(port, call_id)).step.WhichOneof("kind"))
+
+
+async def entered(port: int, call_id: str, cursor: bytes = b"", **arguments: str) -> pb.NextResponse:
     facts = pb.CallFacts(
         tenant_id="acme",
         call_id=call_id,
@@ -75,9 +79,8 @@ async def step(port: int, call_id: str) -> str:
         trunk_id="carrier",
     )
     async with channel(f"127.0.0.1:{port}", issue_token(KEY, "media", None, [SERVICE]), "acme") as link:
-        request = pb.NextRequest(call=facts, outcome=pb.Outcome(entered=pb.Entered()))
-        answer = await CallApplicationStub(link).Next(request, timeout=30)
-    return str(answer.step.WhichOneof("kind"))
+        request = pb.NextRequest(call=facts, cursor=cursor, outcome=pb.Outcome(entered=pb.Entered(arguments=arguments)))
+        return await CallApplicationStub(link).Next(request, timeout=30)
 
 
 async def test_a_limit_holds_until_a_call_ends(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
@@ -96,6 +99,14 @@ async def test_a_limit_holds_until_a_call_ends(postgres_dsn: str, monkeypatch: p
 
         await eventually(free)
         assert await step(port, "c5") == "hang_up"
+        rings = await entered(port, "c2")
+        # Who was called sends the caller away, to the same number: the place is given back and taken again.
+        again = await entered(port, "c2", rings.cursor, transferred_by="anna")
+        assert again.step.WhichOneof("kind") == "ring"
+        assert await step(port, "c6") == "hang_up"
+        kept = await entered(port, "c2", again.cursor, transferred_by="anna", sent_by="caller")
+        assert [line.subject for line in kept.trace if "given back" in line.reason] == []
+        assert [line.subject for line in again.trace if "given back" in line.reason] == ["counter p/few"]
 
 
 async def test_without_a_database_every_call_is_let_through() -> None:

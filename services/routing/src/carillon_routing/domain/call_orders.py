@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from carillon_contracts.call_order import Blocked, CallBackResult, NoticeResult
+from carillon_contracts.config import User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import limits
 from carillon_routing.domain.asks import TakePlace
@@ -122,10 +123,13 @@ def _failed(order: Order) -> Result:
 def trunks_for(config: TenantConfig, order: Order) -> tuple[str, ...]:
     """Which trunks may carry the call, best first; none if the user may not call the number any more."""
     user = config.users.get(order.who)
-    if user is None:
-        return ()
-    call = CallFacts(order.tenant, order.order_id, "from_user", order.number, caller_user_id=user.id)
-    decision, _ = authorise(config, user, order.number, call, ("pin", "account"))
+    return () if user is None else trunks_out(config, user, order.number)
+
+
+def trunks_out(config: TenantConfig, user: User, number: str) -> tuple[str, ...]:
+    """Which trunks may carry a call to the number that is made for the user, best first."""
+    call = CallFacts(config.tenant_id, "", "from_user", number, caller_user_id=user.id)
+    decision, _ = authorise(config, user, number, call, ("pin", "account"))
     return tuple(trunk.id for trunk, _ in decision.trunks) if isinstance(decision, Allowed) else ()
 
 
@@ -142,6 +146,34 @@ def _made_for(config: TenantConfig, order: Order) -> tuple[TakePlace, ...]:
 def _out_by(config: TenantConfig, trunk_id: str) -> TakePlace | None:
     trunk = config.trunks.get(trunk_id)
     return None if trunk is None else limits.out_by(trunk)
+
+
+def has_line(
+    config: TenantConfig, user_id: str, number: str, trunks: Mapping[str, TrunkNow] | None, standing: limits.Standing = MappingProxyType({})
+) -> bool:
+    """Whether a call that is made for the user now could go to the number; where no trunk may carry it ever, the call itself finds out.
+
+    `trunks` None: nobody knows how they stand, and each is tried."""
+    user = config.users.get(user_id)
+    if user is None:
+        return True
+    inside = number in config.extensions or number in config.numbers
+    if not all(limits.has_room(place, standing) for place in limits.made_for(config, user, outside=not inside)):
+        return False
+    allowed = () if inside else trunks_out(config, user, number)
+    return not allowed or any(
+        limits.has_room(_out_by(config, each), standing) and (trunks is None or each not in trunks or trunks[each].usable)
+        for each in allowed
+    )
+
+
+def places_of(config: TenantConfig, user_id: str, number: str) -> tuple[TakePlace, ...]:
+    """What `has_line` must know of limits."""
+    user = config.users.get(user_id)
+    if user is None:
+        return ()
+    by = (_out_by(config, each) for each in trunks_out(config, user, number))
+    return (*limits.made_for(config, user, outside=True), *filter(None, by))
 
 
 def due(

@@ -4,7 +4,7 @@ Always: what a caller is told is kept first; while the database or media is away
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
@@ -16,7 +16,19 @@ from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids, SystemIds
 from carillon_kit.logs import get_logger
 from carillon_routing.domain.asks import AcknowledgeNotice, CallsOnTrunks, CancelCallBacks, NoticeWords, OrderCallBack
-from carillon_routing.domain.call_orders import Order, Over, TrunkNow, due, for_a_line, missed, places_for, settled, trunks_for
+from carillon_routing.domain.call_orders import (
+    Order,
+    Over,
+    TrunkNow,
+    due,
+    for_a_line,
+    has_line,
+    missed,
+    places_for,
+    places_of,
+    settled,
+    trunks_for,
+)
 from carillon_routing.domain.emergency_notices import ARGUMENT
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.ports import CallMaker, Lines, Orders, OrdersAway
@@ -131,6 +143,17 @@ class CallOrders:
         for order in due(config, orders, busy, trunks, self._clock.now(), lines, standing):
             with _alone(tenant, order.order_id):
                 await self._begin(order)
+
+    async def without_line(self, tenant: str, wanted: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Which of these users cannot be connected with these numbers now. Raises `OrdersAway`."""
+        config = self._config(tenant)
+        if config is None or not self._orders.up:
+            return frozenset()
+        counters = {place.counter for user_id, number in wanted for place in places_of(config, user_id, number)}
+        standing = await self._orders.standing(tenant, sorted(counters)) if counters else {}
+        states = await self._lines(tenant) if self._lines is not None else None
+        trunks = None if states is None else {trunk_id: TrunkNow(usable) for trunk_id, (_, usable) in states.items()}
+        return frozenset(each for each in wanted if not has_line(config, *each, trunks, standing))
 
     async def _trunks(self, config: TenantConfig, orders: Sequence[Order], lines: Mapping[str, tuple[str, ...]]) -> Mapping[str, TrunkNow]:
         needed = sorted({trunk_id for trunk_ids in lines.values() for trunk_id in trunk_ids})

@@ -5,7 +5,7 @@ killed is missed by nobody: what it had stored is the floor. One replica at a ti
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,12 +21,14 @@ from carillon_routing.domain.queues.commands import CallOver, Command, Join, Log
 from carillon_routing.domain.queues.decide import Refused, decide
 from carillon_routing.domain.queues.events import FloorEvent
 from carillon_routing.domain.queues.floor import Floor, fold
-from carillon_routing.ports import CallBack, CallGone, FloorLog
+from carillon_routing.ports import CallBack, CallGone, FloorLog, OrdersAway
 
 _log = get_logger(__name__)
 SNAPSHOT_EVERY = 500
 #: Who are told of in a trace.
 MOST_BUSY = 10
+#: Pairs of agent and caller who are looked at for a call back at a time.
+MOST_LINES = 200
 #: What a call waits for the database within its own deadline.
 DATABASE_SECONDS = 0.2
 #: What a caller's command may take after the caller was told to wait for it, and how many may be in that state.
@@ -61,6 +63,7 @@ class _Kept:
     #: Users who talk or are rung, of those who were looked at last.
     busy: frozenset[str] = frozenset()
     looked_at: frozenset[str] = frozenset()
+    no_line: frozenset[tuple[str, str]] = frozenset()
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -97,6 +100,8 @@ def _users(floor: Floor, config: TenantConfig) -> frozenset[str]:
 
 #: Told what happened on a tenant's floor, after it is stored by this replica.
 Watcher = Callable[[str, Floor, Sequence[FloorEvent]], None]
+#: Which of these users cannot be connected with these numbers now.
+WithoutLine = Callable[[str, Collection[tuple[str, str]]], Awaitable[frozenset[tuple[str, str]]]]
 Start = Callable[[Coroutine[Any, Any, None], str], object]
 
 
@@ -112,7 +117,9 @@ class Floors:
         call_back: CallBack | None = None,
         ids: Ids | None = None,
         start: Start | None = None,
+        without_line: WithoutLine | None = None,
     ) -> None:
+        self._without_line = without_line
         self._call_back_by = call_back
         self._start = start
         self._going_on = 0
@@ -213,7 +220,7 @@ class Floors:
         config = self._config_of(tenant)
         # Whoever came since the look is offered callers after the next one.
         busy = kept.busy | (_users(kept.floor, config) - kept.looked_at)
-        return list(decide(kept.floor, command, config, self._clock.now().timestamp(), busy))
+        return list(decide(kept.floor, command, config, self._clock.now().timestamp(), busy, kept.no_line))
 
     def _talking(self, tenant: str) -> _Talking:
         return lambda user_ids: self._log.busy(tenant, user_ids)
@@ -316,12 +323,27 @@ class Floors:
                     # Read a moment ago: only what is to be stored is worth another look.
                     async with _within(1.0):
                         await self._look_who_talks(tenant, self._kept[tenant], Tick(), self._talking(tenant))
+                    await self._look_for_lines(tenant, self._kept[tenant])
                     if self._decide(tenant, self._kept[tenant], Tick()):
                         floor = await self.execute(tenant, Tick(), 1.0)
                     await self._call_back(tenant, floor)
                 await self._snapshot(tenant)
-            except FloorAway as away:
+            except (FloorAway, OrdersAway) as away:
                 _log.warning("floor delayed", tenant=tenant, error=str(away))
+
+    async def _look_for_lines(self, tenant: str, kept: _Kept) -> None:
+        """For those who are to be called back, of agents who may do it now."""
+        config, now, wanted = self._config_of(tenant), self._clock.now().timestamp(), set[tuple[str, str]]()
+        for caller in kept.floor.callers.values():
+            queue = config.queues.get(caller.queue_id)
+            if queue is None or not caller.callback or caller.via or caller.agent_id:
+                continue
+            for agent_id in caller.offered or [member.agent_id for member in queue.members]:
+                agent = kept.floor.agents.get(agent_id)
+                if agent is not None and (agent.free(now) or agent_id in caller.offered) and agent_id in config.agents:
+                    wanted.add((config.agents[agent_id].user_id, caller.number))
+        looked = sorted(wanted)[:MOST_LINES]
+        kept.no_line = await self._without_line(tenant, looked) if looked and self._without_line is not None else frozenset()
 
     async def _call_back(self, tenant: str, floor: Floor) -> None:
         """Whoever is to be called back, and has an agent. The call's id is stored first, so that a killed replica calls nobody twice."""
@@ -332,7 +354,7 @@ class Floors:
             if not caller.callback or caller.via or not caller.offered:
                 continue
             agent, queue = config.agents.get(caller.offered[0]), config.queues.get(caller.queue_id)
-            if agent is None or queue is None:
+            if agent is None or queue is None or (agent.user_id, caller.number) in self._kept[tenant].no_line:
                 continue
             call_id = str(self._ids.uuid7())
             found = (await self.execute(tenant, StartCallback(caller.call_id, call_id), 1.0)).callers.get(caller.call_id)

@@ -10,8 +10,13 @@ from carillon_routing.domain.facts import CallFacts
 from carillon_routing.domain.queues.events import AgentsOffered
 from carillon_routing.domain.queues.floor import AgentState, Caller, Floor
 
+#: Users, and numbers of callers who want to be called back, that cannot be connected now.
+NoLine = Collection[tuple[str, str]]
 
-def assign(floor: Floor, config: TenantConfig, now: float, busy: Collection[str] = ()) -> list[AgentsOffered]:
+
+def assign(
+    floor: Floor, config: TenantConfig, now: float, busy: Collection[str] = (), no_line: NoLine = frozenset()
+) -> list[AgentsOffered]:
     """Every offer that can be made now; no agent stands in two of them. `busy`: users who talk or are rung, in whatever calls."""
     agents = config.agents
     free = {
@@ -28,7 +33,8 @@ def assign(floor: Floor, config: TenantConfig, now: float, busy: Collection[str]
         queue = config.queues.get(caller.queue_id)
         if queue is None:
             continue
-        chosen = choose(config, queue, caller, free, last.get(queue.id, floor.queue(queue.id).last), now, spares)
+        reached = {each: free[each] for each in free if (agents[each].user_id, caller.number) not in no_line} if caller.callback else free
+        chosen = choose(config, queue, caller, reached, last.get(queue.id, floor.queue(queue.id).last), now, spares)
         if chosen:
             offers.append(AgentsOffered(at=now, call_id=caller.call_id, agent_ids=chosen))
             last[queue.id] = chosen[-1]

@@ -10,7 +10,7 @@ from carillon_contracts.config import Queue, QueueCallback
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues import events as e
-from carillon_routing.domain.queues.assign import assign
+from carillon_routing.domain.queues.assign import NoLine, assign
 from carillon_routing.domain.queues.floor import MISSED, Caller, Floor, fold
 from carillon_routing.domain.queues.telling import told
 
@@ -37,10 +37,12 @@ class Refused(Exception):
         self.why = why
 
 
-def decide(floor: Floor, command: c.Command, config: TenantConfig, now: float, busy: Collection[str] = ()) -> list[e.FloorEvent]:
+def decide(
+    floor: Floor, command: c.Command, config: TenantConfig, now: float, busy: Collection[str] = (), no_line: NoLine = frozenset()
+) -> list[e.FloorEvent]:
     """`now` in seconds since 1970; `busy`: users who talk or are rung, in whatever calls. Raises `Refused`."""
     found = _DECIDE[type(command)](floor, command, config, now)
-    return told(floor, [*found, *assign(fold(floor, found), config, now, busy)])
+    return told(floor, [*found, *assign(fold(floor, found), config, now, busy, no_line)])
 
 
 def agents_on(floor: Floor, queue: Queue) -> int:
