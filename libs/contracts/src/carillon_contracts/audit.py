@@ -182,6 +182,19 @@ class TenantEntered(EventData):
     reason: str = ""
 
 
+class AdministratorChanged(EventData):
+    """Somebody from outside of the tenant, a reseller that entered it or an operator, made a user an administrator or took that away; the
+    tenant's administrators of before are told by e-mail."""
+
+    TYPE: ClassVar[str] = "audit.administrator_changed.v1"
+    user_id: str
+    #: Roles; empty: there was, or is, no such user.
+    was: str = ""
+    now: str = ""
+    #: As the tenant's history names them.
+    by: str
+
+
 class PersonErased(EventData):
     """Nothing names this person any more but copies outside (backups, letters that were delivered); `counts`: by service, then by what."""
 

@@ -16,6 +16,7 @@ from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_contracts.streams import AUDIT, CONFIG, ERASURES, KEYS, LETTERS
 from carillon_directory import grpc_auth, grpc_csv, grpc_lines, grpc_persons, grpc_provisioning, grpc_search, grpc_tenants, io_provisioning
 from carillon_directory.access import Access
+from carillon_directory.adapters.administrator_news import AdministratorNews
 from carillon_directory.adapters.audit_trail import AuditTrail
 from carillon_directory.adapters.device_certificates import DeviceCertificates
 from carillon_directory.adapters.ended_tokens import EndedTokenNews
@@ -78,7 +79,8 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         tasks = await stack.enter_async_context(Tasks())
         tasks.start(relay.run(), "relay")
         tasks.start(StreamKeeper(bus, relay, pool, settings.stream_check_seconds).run(), "stream keeper")
-        directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)
+        news = AdministratorNews(SystemClock(), ids)
+        directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts, news=news)
         server = await guarded_server(
             settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused, checks_profiles=True
         )

@@ -88,9 +88,9 @@ def visiting(principal: Principal) -> bool:
 
 
 def check_not_visiting() -> None:
-    """Raises `PermissionDenied` for a reseller that entered a tenant: what outlives the visit is not theirs to make."""
+    """Raises `PermissionDenied` for a reseller that entered a tenant: a secret that outlives the visit is not theirs to see."""
     if visiting(current_principal()):
-        raise PermissionDenied("a reseller that entered a tenant makes no keys, sets no passwords, and has none made or sent there")
+        raise PermissionDenied("a reseller that entered a tenant makes no keys, sets no passwords, and has none made there")
 
 
 def required(request: Any, field: str) -> Any:

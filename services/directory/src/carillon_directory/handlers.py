@@ -27,7 +27,7 @@ from carillon_directory.domain.erasing.decide import ERASURE, Erasing, erase
 from carillon_directory.domain.index import Index, Pair
 from carillon_directory.domain.outcomes import Accepted, Invalid, Missing, Refused, Violation
 from carillon_directory.domain.texts import text_error
-from carillon_directory.ports import Appends, ErasureLog, Outrun, Recorded, TenantLog
+from carillon_directory.ports import Appends, ErasureLog, News, Outrun, Recorded, TenantLog
 from carillon_kit.clock import Clock, SystemClock
 from carillon_kit.heap import growing
 
@@ -212,7 +212,15 @@ def _remember(cache: OrderedDict[tuple[str, int], TenantConfig], key: tuple[str,
 class Directory:
     """Commands and questions about tenants."""
 
-    def __init__(self, log: TenantLog, states: TenantStates, attempts: int = 10, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        log: TenantLog,
+        states: TenantStates,
+        attempts: int = 10,
+        clock: Clock | None = None,
+        news: News = lambda before, command, changes: (),
+    ) -> None:
+        self._news = news
         self._clock = clock or SystemClock()
         self._log = log
         self._states = states
@@ -245,7 +253,8 @@ class Directory:
                 return decision
             try:
                 if decision.changes and not dry_run:
-                    await self._log.append(tenant_id, config.seq, decision.changes)
+                    news = self._news(config, command, decision.changes)
+                    await self._log.append(tenant_id, config.seq, decision.changes, news)
             except Outrun:
                 continue
             return self._executed(config, decision, dry_run=dry_run)

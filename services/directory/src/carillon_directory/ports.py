@@ -1,6 +1,6 @@
 """What the directory needs of the outside: a log of changes for each tenant, with claims that hold in the whole installation."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +10,9 @@ from uuid import UUID
 from carillon_contracts.config import ConfigChanged, Plan, Resource
 from carillon_contracts.envelope import EventData
 from carillon_contracts.erasure import PersonErasureOrdered
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.claims import Claim
+from carillon_directory.domain.commands import Asked
 from carillon_directory.domain.erasing.decide import Erasing
 
 
@@ -32,14 +34,21 @@ class Recorded:
 Appends = Mapping[str, tuple[int, Sequence[ConfigChanged]]]
 
 
+#: What is published with a change: a stream, and as `kit.outbox` has it (message id, subject, payload).
+Message = tuple[str, tuple[UUID, str, bytes]]
+#: By the configuration before a command, and its changes: what is published with them.
+News = Callable[[TenantConfig, Asked, Sequence[ConfigChanged]], Sequence[Message]]
+
+
 class TenantLog(Protocol):
     """Every tenant's changes, versions gap-free from 1."""
 
     async def load(self, tenant_id: str, after: int = 0, up_to: int | None = None) -> list[Recorded]:
         """Changes with `after` < version <= `up_to`, in order."""
 
-    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> None:
-        """Store all of the changes after version `expected` and move their claims, in one transaction; raises `Outrun`."""
+    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged], news: Sequence[Message] = ()) -> None:
+        """Store all of the changes after version `expected`, move their claims and have `news` published, in one transaction; raises
+        `Outrun`."""
 
     async def head(self, tenant_id: str) -> int:
         """The newest version; 0 if there is no such tenant."""

@@ -12,7 +12,7 @@ from carillon_directory.domain.claims import Claim, claim_changes
 from carillon_directory.domain.commands import EVERYTHING, ApplyCompany, Bounds, Command
 from carillon_directory.domain.decide import decide
 from carillon_directory.domain.outcomes import Accepted
-from carillon_directory.ports import Outrun, Recorded
+from carillon_directory.ports import Message, Outrun, Recorded
 from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids
 
@@ -33,8 +33,8 @@ class MemoryTenantLog:
         """As the protocol."""
         return self._logs.get(tenant_id, [])[after:up_to]
 
-    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> None:
-        """As the protocol."""
+    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged], news: Sequence[Message] = ()) -> None:
+        """As the protocol; `news` go nowhere."""
         log = self._logs.get(tenant_id, [])
         moved = claim_changes(changes)
         if len(log) != expected or await self.taken_elsewhere(tenant_id, moved.taken):

@@ -22,7 +22,8 @@ from carillon.directory.v1.subscription_pb2_grpc import SubscriptionServiceStub
 from carillon.directory.v1.tenant_pb2_grpc import TenantServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon_contracts.envelope import Event
-from carillon_contracts.streams import AUDIT, audit_subject
+from carillon_contracts.letter import LetterRequested
+from carillon_contracts.streams import AUDIT, LETTERS, audit_subject, letter_subject
 from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.app import running
 from carillon_directory.settings import DirectorySettings
@@ -143,7 +144,6 @@ async def test_a_reseller_acts_inside_its_tenants_and_the_tenant_knows(
         access: Any = auth_pb2_grpc.AccessServiceStub(link)
         assert await code(access.CreateApiKey(auth_pb2.CreateApiKeyRequest(display_name="x", role="admin"))) == DENIED
         assert await code(access.SetPassword(auth_pb2.SetPasswordRequest(user_id="ann", password="a long enough one"))) == DENIED
-        assert await code(access.SendWelcome(auth_pb2.SendWelcomeRequest(user_id="ann"))) == DENIED
         assert await code(users.ResetLine(pb.ResetLineRequest(user_id="ann"))) == DENIED
         taken_over = pb.UpdateUserRequest(user=pb.User(id="ann", email="me@west.example"))
         assert await code(users.UpdateUser(taken_over)) == DENIED, "a code for a new password goes there"
@@ -164,6 +164,46 @@ async def test_a_reseller_acts_inside_its_tenants_and_the_tenant_knows(
                 break
     finally:
         await bus.close()
+
+
+@pytest.mark.feature("P-3", "D-19")
+async def test_a_reseller_inside_makes_administrators_in_its_own_name_and_those_there_are_told(
+    west: grpc.aio.Channel, tree: int, client: Client, nats_url: str
+) -> None:
+    await TenantServiceStub(west).CreateTenant(tenant("west-6"))
+    people, admin = UserServiceStub(client(tree, "admin", "west-6")), pb.USER_ROLE_ADMIN
+    for user in (
+        pb.User(id="zoe", last_name="Zed", role=admin, email="zoe@x.example", language="fr"),
+        pb.User(id="yan", last_name="Young", role=admin),
+        pb.User(id="bob", last_name="Baker", email="bob@x.example"),
+    ):
+        await people.CreateUser(pb.CreateUserRequest(user=user))
+    entered = await TenantServiceStub(west).EnterTenant(pb.EnterTenantRequest(id="west-6"))
+    async with channel(f"127.0.0.1:{tree}", entered.access_token) as link:
+        users: Any = UserServiceStub(link)
+        await users.CreateUser(pb.CreateUserRequest(user=pb.User(id="new", first_name="Nora", last_name="Noir", email="n@x.example")))
+        await users.UpdateUser(pb.UpdateUserRequest(user=pb.User(id="new", role=admin)))
+        await users.DeleteUser(pb.DeleteUserRequest(id="yan"))
+        access: Any = auth_pb2_grpc.AccessServiceStub(link)
+        assert (await access.SendWelcome(auth_pb2.SendWelcomeRequest(user_id="new"))).email == "n@x.example"
+    by, letters, told = "reseller/west/key/west", set(), set()
+    async with await Bus.connect(nats_url, "listener") as bus, asyncio.timeout(60):
+        async for message in bus.follow(LETTERS.name, letter_subject("west-6")):
+            letter = LetterRequested.model_validate(Event.from_json(message.data).data)
+            letters.add((letter.to, letter.subject, *(line for line in letter.text.splitlines() if "admin" in line)))
+            if len(letters) == 4:
+                break
+        async for message in bus.follow(AUDIT.name, audit_subject("west-6", ">")):
+            event = Event.from_json(message.data)
+            told.add((event.type.split(".")[2], event.data.get("user_id") or event.data.get("about"), event.data.get("by")))
+            if ("access_changed", "new", by) in told and len([each for each in told if each[0] == "administrator_changed"]) == 2:
+                break
+    made, gone = "Nora Noir (new): est maintenant administrateur (admin)", "Young (yan): n’est plus administrateur"
+    head = f"{by}, extérieur à votre entreprise, a changé qui administre west-6 :"
+    subject, theirs = "Les administrateurs de west-6 ont changé", {each for each in letters if each[0] == ("zoe@x.example",)}
+    assert theirs == {(("zoe@x.example",), subject, head, line) for line in (made, gone)}
+    assert {each[0] for each in letters - theirs} == {("n@x.example",)}, "of the second change, and the welcome"
+    assert {each for each in told if each[0] == "administrator_changed"} == {("administrator_changed", name, by) for name in ("new", "yan")}
 
 
 async def test_what_was_sold_is_seen_inside_and_changed_above(west: grpc.aio.Channel, tree: int, client: Client) -> None:

@@ -20,7 +20,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.claims import Claim
 from carillon_directory.domain.commands import CreateResource, DeleteResource, Document, UpdateResource
 from carillon_directory.handlers import Directory, Executed, TenantStates, TooBusy
-from carillon_directory.ports import Recorded
+from carillon_directory.ports import Message, Recorded
 from carillon_directory.testing import MemoryTenantLog, company_command
 from carillon_kit.clock import ManualClock
 from carillon_kit.ids import SequenceIds
@@ -64,11 +64,11 @@ class SlowLog(MemoryTenantLog):
         await self._others()
         return await super().load(tenant_id, after, up_to)
 
-    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> None:
+    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged], news: Sequence[Message] = ()) -> None:
         await self._others()
         self._whole = True
         try:
-            await super().append(tenant_id, expected, changes)
+            await super().append(tenant_id, expected, changes, news)
         finally:
             self._whole = False
 

@@ -16,7 +16,7 @@ from carillon_directory.domain.erasing.decide import Erasing
 from carillon_directory.domain.outcomes import Exists, Invalid, Missing, Stale
 from carillon_directory.handlers import Directory, Erased, Executed, TenantStates, TooBusy
 from carillon_directory.looking_back import Page
-from carillon_directory.ports import Outrun, Recorded
+from carillon_directory.ports import Message, Outrun, Recorded
 from carillon_directory.testing import MemoryTenantLog, company_command
 from carillon_kit.clock import ManualClock
 from carillon_kit.ids import SequenceIds
@@ -90,7 +90,7 @@ class Outrunning(MemoryTenantLog):
 
     attempts = 0
 
-    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> None:
+    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged], news: Sequence[Message] = ()) -> None:
         self.attempts += 1
         raise Outrun("always")
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 import asyncpg
@@ -12,7 +13,8 @@ import asyncpg
 from carillon_contracts.config import RESOURCES, ConfigChanged, Resource, Tenant, User
 from carillon_directory.adapters.ended_tokens import END
 from carillon_directory.domain.claims import Claim, claim_changes
-from carillon_directory.ports import Outrun, Recorded
+from carillon_directory.ports import Message, Outrun, Recorded
+from carillon_kit import outbox
 from carillon_kit.event_store import NewEvent, PostgresEventStore, StoredEvent, VersionConflict
 from carillon_kit.ids import Ids
 
@@ -97,10 +99,11 @@ class PostgresTenantLog:
         """As the protocol."""
         return [recorded(event) for event in await self._store.load(stream_of(tenant_id), after, up_to)]
 
-    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> None:
+    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged], news: Sequence[Message] = ()) -> None:
         """As the protocol."""
         async with self._pool.acquire() as connection, self.appending(connection, tenant_id, expected, changes):
-            pass
+            for stream, of_stream in groupby(news, key=lambda message: message[0]):
+                await outbox.put(connection, stream, [message for _, message in of_stream])
 
     async def lock(self, tenant_ids: Iterable[str], connection: Any) -> None:
         """Nobody else appends to them until the transaction of `connection` ends, which has not written yet."""
