@@ -1,10 +1,12 @@
 import argparse
 import importlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from carillon.cdr.v1 import cdr_pb2
 from carillon.directory.v1 import directory_pb2
 from carillon_cli.commands import apply, records
 from carillon_cli.commands.apply import told
@@ -114,6 +116,23 @@ def test_nothing_as_json_is_no_line(name: str, asked: str, monkeypatch: pytest.M
     command.arguments(parser)
     assert command.run(parser.parse_args(["--json"])) == 0
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.feature("C-4")
+def test_records_of_a_department_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[cdr_pb2.ListRecordsRequest] = []
+
+    async def listed(system: System, tenant: str, request: cdr_pb2.ListRecordsRequest) -> AsyncIterator[cdr_pb2.Record]:
+        asked.append(request)
+        for record in list[cdr_pb2.Record]():
+            yield record
+
+    monkeypatch.setattr(records, "records", listed)
+    monkeypatch.setattr(records, "load", lambda folder: System(folder, {"tenants": {"dupont": {}}}))
+    parser = argparse.ArgumentParser()
+    records.arguments(parser)
+    assert records.run(parser.parse_args(["--department", "sales", "--json"])) == 0
+    assert asked == [cdr_pb2.ListRecordsRequest(page_size=records.PAGE, department_id="sales")]
 
 
 def test_a_limit_is_above_0(capsys: pytest.CaptureFixture[str]) -> None:

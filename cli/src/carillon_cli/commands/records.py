@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--status", choices=sorted(STATUSES))
     parser.add_argument("--direction", choices=sorted(DIRECTIONS))
     parser.add_argument("--party", help="caller, dialled number or who answered")
+    parser.add_argument("--department", help="of its people, queues, groups and mailboxes, and of what is below it", metavar="ID")
     parser.add_argument("--after", metavar="INSTANT", help="started at or after, ISO 8601")
     parser.add_argument("--before", metavar="INSTANT", help="started before, ISO 8601")
     parser.add_argument("--limit", type=count, default=0, metavar="N", help="at most so many (default: all)")
@@ -50,6 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the records."""
     request = cdr_pb2.ListRecordsRequest(page_size=min(PAGE, options.limit) if options.limit > 0 else PAGE, party=options.party or "")
+    request.department_id = options.department or ""
     if options.status:
         request.status = cdr_pb2.CallStatus.Value(f"CALL_STATUS_{options.status.upper()}")
     if options.direction:
