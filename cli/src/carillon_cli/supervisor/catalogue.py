@@ -94,7 +94,7 @@ def service_environment(service: str, options: Options, folders: Folders, backin
                 "CARILLON_PLANE_PORTS": f"{ports.rtp_low}-{ports.rtp_high}",
             }
         case "voicemail":
-            found["CARILLON_MAILDIR"] = str(folders.mail)
+            found |= {"CARILLON_MAILDIR": str(folders.mail), "CARILLON_DIRECTORY": f"127.0.0.1:{ports.directory}"}
         case _:
             pass
     return found

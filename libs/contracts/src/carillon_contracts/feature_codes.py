@@ -11,6 +11,7 @@ from carillon_contracts.tenant_config import TenantConfig
 _FOLLOWED: Mapping[Feature, bool] = {
     "pick_up": True,
     "park": False,
+    "voicemail": False,
     "forward_on": True,
     "agent_login": False,
     "agent_logout": False,

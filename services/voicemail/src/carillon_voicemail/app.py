@@ -8,13 +8,16 @@ from functools import partial
 from typing import Any
 
 from carillon.common.v1.call_application_pb2_grpc import add_CallApplicationServicer_to_server
+from carillon.directory.v1.mailbox_pb2_grpc import MailboxServiceStub
 from carillon.voicemail.v1.conference_invitation_pb2_grpc import add_ConferenceInvitationServiceServicer_to_server
 from carillon.voicemail.v1.voicemail_pb2_grpc import add_MessageServiceServicer_to_server
 from carillon_contracts.audit import request_refused
 from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, KEYS, LETTERS, MAILBOXES
+from carillon_kit.auth import SERVICE, issue_token
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
 from carillon_kit.dead_letters import DeadLetters
+from carillon_kit.grpc_client import channel
 from carillon_kit.grpc_server import GrpcServer
 from carillon_kit.guarded_server import guarded_server
 from carillon_kit.inbox import Inbox
@@ -26,8 +29,11 @@ from carillon_kit.postgres import migrate, open_pool
 from carillon_voicemail import erasures
 from carillon_voicemail.access import Access
 from carillon_voicemail.adapters.conference_door import ConferenceDoor
+from carillon_voicemail.adapters.greetings import Greetings
 from carillon_voicemail.adapters.letters_kept import KeptLetters
+from carillon_voicemail.adapters.mailbox_pins import MailboxPins, signer
 from carillon_voicemail.adapters.maildir import Maildir
+from carillon_voicemail.adapters.pin_tries import PinTries
 from carillon_voicemail.adapters.postgres_conferences import PostgresConferences
 from carillon_voicemail.adapters.postgres_invitations import PostgresInvitations
 from carillon_voicemail.adapters.postgres_letters import PostgresLetters
@@ -55,6 +61,7 @@ from carillon_voicemail.letters import CONSUMER as LETTER_CONSUMER
 from carillon_voicemail.letters import LetterSender, LetterSubscriber
 from carillon_voicemail.line_resets import CONSUMER as LINE_RESETS
 from carillon_voicemail.line_resets import LineResets
+from carillon_voicemail.listening_application import ListeningApplication
 from carillon_voicemail.ports import MailTransport, Wake
 from carillon_voicemail.projections.configuration import Configuration
 from carillon_voicemail.settings import VoicemailSettings
@@ -94,10 +101,13 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         messages = PostgresMessages(pool, objects, wake=outbox.wake)
         tasks.start(keep_small(Inbox(pool), messages), "housekeeping")
         server = await guarded_server(settings, "voicemail", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        conferences = ConferenceApplication(configuration, ConferenceDoor(pool), SystemClock())
+        tries = PinTries(pool)
+        conferences = ConferenceApplication(configuration, ConferenceDoor(tries), SystemClock())
+        pins = MailboxPins(await _mailboxes(settings, stack), signer(settings.token_key.get_secret_value()))
+        listening = ListeningApplication(configuration, messages, tries, Greetings(pool, objects), pins, SystemClock())
         kept_letters = KeptLetters(Maildir(settings.maildir) if settings.maildir is not None else None)
         messages_api = MessageApi(messages, objects, partial(kept_letters.to, pool), Access(configuration))
-        _add_services(server, VoicemailApplication(configuration, conferences), messages_api)
+        _add_services(server, VoicemailApplication(configuration, conferences, listening), messages_api)
         letters = PostgresLetters(pool)
         letter_sender = LetterSender(
             letters, _transport(settings), settings.retry_policy, settings.mail_from, settings.mail_deadline_seconds
@@ -125,6 +135,14 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         stack.push_async_callback((await bus.consume(LINE_RESETS, resets.handle, dead_letters, batch=1)).stop)
         stack.push_async_callback((await erasures.obey(pool, bus, objects, kept_letters, outbox.wake)).stop)
         yield port
+
+
+async def _mailboxes(settings: VoicemailSettings, stack: AsyncExitStack) -> MailboxServiceStub | None:
+    """Where PINs are changed; None: not from here."""
+    if not settings.directory:
+        return None
+    token = issue_token(settings.token_key.get_secret_value(), "voicemail", None, [SERVICE])
+    return MailboxServiceStub(await stack.enter_async_context(channel(settings.directory, token)))
 
 
 async def _letters(

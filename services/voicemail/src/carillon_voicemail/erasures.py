@@ -10,6 +10,7 @@ from carillon_kit.bus import Bus, Consumer, ConsumerSpec
 from carillon_kit.object_store import ObjectStore
 from carillon_kit.orders import Counts, Orders, Wake
 from carillon_kit.rewriting import Columns, forget_letters, patterns, rewrite_rows
+from carillon_voicemail.adapters.greetings import drop_greetings
 from carillon_voicemail.adapters.letters_kept import KeptLetters
 from carillon_voicemail.adapters.postgres_messages import delete_audio
 
@@ -45,6 +46,7 @@ async def carry_out(connection: Any, order: Order, objects: ObjectStore, letters
     copies = await letters.erase(connection, order.tenant, addresses)
     gone = [row["object"] for row in await connection.fetch(_THEIRS, order.tenant, list(order.data.mailbox_ids))]
     await delete_audio(connection, objects, gone)
+    await drop_greetings(connection, objects, order.tenant, list(order.data.mailbox_ids))
     counts: Counts = {"messages_deleted": len(gone), "letter_copies_deleted": copies}
     await connection.execute(_TRIES, order.tenant, patterns(order.cleaner.needles))
     await rewrite_rows(connection, _RESETS, order.tenant, order.cleaner)

@@ -5,7 +5,7 @@ somebody else's is as if it were not there.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -22,12 +22,16 @@ from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound, P
 from carillon_kit.grpc_server import current_tenant
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_kit.pages import decode_token, encode_token, page_size
+from carillon_voicemail import listening_application
 from carillon_voicemail.access import Access
 from carillon_voicemail.adapters.letters_kept import KeptLetter
 from carillon_voicemail.conference_application import ConferenceApplication, is_for
-from carillon_voicemail.domain import dialogue
+from carillon_voicemail.domain import dialogue, listening
 from carillon_voicemail.domain.message import MailState, Message, MessageState
+from carillon_voicemail.domain.steps import CallFacts, Entered, Gathered, Outcome, Step, Trace
+from carillon_voicemail.listening_application import ListeningApplication
 from carillon_voicemail.ports import Configurations, Messages
+from carillon_voicemail.step_messages import outcome_of, step_message
 
 APPLICATION_SERVICE = "carillon.common.v1.CallApplication"
 MESSAGE_SERVICE = "carillon.voicemail.v1.MessageService"
@@ -50,11 +54,12 @@ Letters = Callable[[str, str], AsyncIterator[KeptLetter]]
 
 
 class VoicemailApplication(app_rpc.CallApplicationServicer):
-    """Leads a caller through the mailbox, and into a conference."""
+    """Leads a caller through the mailbox, its owner through the messages, and whoever has a room's code into a conference."""
 
-    def __init__(self, configurations: Configurations, conferences: ConferenceApplication) -> None:
+    def __init__(self, configurations: Configurations, conferences: ConferenceApplication, listening: ListeningApplication) -> None:
         self._configurations = configurations
         self._conferences = conferences
+        self._listening = listening
 
     async def Await(self, request: app_pb.AwaitRequest, context: Any) -> app_pb.AwaitResponse:
         """None of our steps waits for a signal."""
@@ -69,15 +74,33 @@ class VoicemailApplication(app_rpc.CallApplicationServicer):
         conference = self._conferences.cursor_of(request)
         if conference is not None or is_for(request):
             return await self._conferences.next(request, conference)
-        facts = dialogue.CallFacts(call.caller_number, call.caller_name, call.dialled)
+        facts = CallFacts(call.caller_number, call.caller_name, call.dialled, call.caller_user_id)
+        outcome = outcome_of(request.outcome)
+        heard = await self._listens(call.tenant_id, facts, request.cursor, outcome)
+        if heard is not None:
+            return _response(heard.step, heard.cursor.to_bytes(), (heard.trace,), self._configurations.of(call.tenant_id).seq)
+        spoken = ""
+        if isinstance(outcome, Entered):
+            spoken = await self._listening.greeting_of(call.tenant_id, outcome.arguments.get("mailbox_id", ""))
         config = self._configurations.of(call.tenant_id)
-        decision = dialogue.advance(facts, read_cursor(request.cursor), _outcome(request.outcome), config)
-        return app_pb.NextResponse(
-            step=step_message(decision.step),
-            cursor=write_cursor(decision.cursor),
-            trace=[app_pb.TraceEntry(subject=t.subject, matched=t.matched, reason=t.reason, next=t.next) for t in decision.trace],
-            config_seq=decision.cursor.config_seq,
-        )
+        decision = dialogue.advance(facts, read_cursor(request.cursor), outcome, config, spoken)
+        return _response(decision.step, write_cursor(decision.cursor), decision.trace, decision.cursor.config_seq)
+
+    async def _listens(self, tenant: str, facts: CallFacts, raw: bytes, outcome: Outcome) -> listening.Decision | None:
+        """The step of who listens; None: the caller leaves a message."""
+        if not raw and isinstance(outcome, Entered):
+            return await self._listening.begin(tenant, facts, outcome.arguments)
+        if (cursor := listening_application.cursor_of(raw)) is not None:
+            return await self._listening.go_on(tenant, facts, cursor, outcome)
+        at = read_cursor(raw)
+        if at is not None and at.state is dialogue.State.GREETING and outcome == Gathered(dialogue.LISTEN_DIGIT):
+            return self._listening.from_greeting(at)
+        return None
+
+
+def _response(step: Step, cursor: bytes, trace: Sequence[Trace], config_seq: int) -> app_pb.NextResponse:
+    entries = [app_pb.TraceEntry(subject=each.subject, matched=each.matched, reason=each.reason, next=each.next) for each in trace]
+    return app_pb.NextResponse(step=step_message(step), cursor=cursor, trace=entries, config_seq=config_seq)
 
 
 def write_cursor(cursor: dialogue.Cursor) -> bytes:
@@ -109,45 +132,6 @@ def read_cursor(raw: bytes) -> dialogue.Cursor | None:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidArgument({"cursor": "not a cursor of this application"}) from error
-
-
-def _outcome(outcome: app_pb.Outcome) -> dialogue.Outcome:
-    match kind := outcome.WhichOneof("kind"):
-        case "entered":
-            return dialogue.Entered(dict(outcome.entered.arguments))
-        case "play":
-            return dialogue.Played()
-        case "record":
-            return dialogue.Recorded(outcome.record.object)
-        case None:
-            raise InvalidArgument({"outcome": "must be set"})
-        case _:
-            return dialogue.Other(kind)
-
-
-def _prompt(phrase: dialogue.Speech) -> app_pb.Prompt:
-    if phrase.audio_id:
-        return app_pb.Prompt(audio=app_pb.AudioFile(audio_id=phrase.audio_id, text=phrase.text, language=phrase.language))
-    return app_pb.Prompt(speech=app_pb.Speech(text=phrase.text, language=phrase.language))
-
-
-def step_message(step: dialogue.Step) -> app_pb.Step:
-    """The contract's step."""
-    match step:
-        case dialogue.Play(prompts):
-            return app_pb.Step(play=app_pb.Play(prompts=[_prompt(prompt) for prompt in prompts]))
-        case dialogue.Record():
-            record = app_pb.Record(
-                beep=True,
-                max_ms=step.max_ms,
-                silence_ms=step.silence_ms,
-                min_ms=step.min_ms,
-                finish_digits=step.finish_digits,
-                labels=dict(step.labels),
-            )
-            return app_pb.Step(record=record)
-        case dialogue.HangUp(cause):
-            return app_pb.Step(hang_up=app_pb.HangUp(cause=cause, reason="the mailbox has said goodbye"))
 
 
 class MessageApi(rpc.MessageServiceServicer):

@@ -18,6 +18,7 @@ from carillon_kit.bus import ConsumerSpec, Delivered, Retry
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import ObjectStore
 from carillon_kit.postgres import UNAVAILABLE
+from carillon_voicemail.adapters.greetings import drop_greetings
 from carillon_voicemail.adapters.postgres_messages import LOCK, counts, delete_audio
 from carillon_voicemail.ports import Wake
 
@@ -56,6 +57,7 @@ class LineResets:
             await connection.execute(_RESET, *box, at)
             gone = [row["object"] for row in await connection.fetch(_GONE, *box, at)]
             await delete_audio(connection, self._objects, gone)
+            await drop_greetings(connection, self._objects, event.tenantid, [mailbox_id])
             if gone:
                 changed = self._changed(event, mailbox_id, *await counts(connection, *box))
                 await outbox.put(connection, MAILBOXES.name, [(changed.id, mailbox_subject(*box, "changed"), changed.to_json())])

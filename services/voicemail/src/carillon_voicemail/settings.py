@@ -19,6 +19,8 @@ class VoicemailSettings(ServiceSettings):
     maildir: Path | None = None
     #: Address that e-mails come from.
     mail_from: str = Field(default="voicemail@localhost", pattern=r"^[^@\s]+@[^@\s]+$")
+    #: Directory's `host:port`, for PINs that are changed by phone; empty: none is.
+    directory: str = ""
     mail_retry_first_seconds: float = Field(default=1.0, gt=0)
     mail_retry_longest_seconds: float = Field(default=1800.0, gt=0)
     mail_give_up_days: float = Field(default=5.0, gt=0)

@@ -4,6 +4,7 @@ Always: the same arguments give the same answer; every condition that was looked
 this ends with a step, within `MAX_HOPS` visits for the whole call.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -80,6 +81,9 @@ OUTBOUND_RING_MS = 120_000
 
 #: What begins the name of an argument that is a variable of the call, which whoever sends the call to routing gives it.
 VARIABLE = "variables."
+#: The argument that names what a user dials by pressing a key in another application: as if their phone had dialled it.
+DIAL = "dial"
+_DIALLED = re.compile(r"\+?[0-9]{2,15}")
 #: The argument of a question before there is a call: whose phones would ring. `emergency_notice`: to tell them of a call for help.
 LOOK_UP = "look_up"
 
@@ -200,6 +204,9 @@ def _enter(walk: Walk, entered: Entered) -> Move:
         if name.startswith(VARIABLE):
             walk.assign(name.removeprefix(VARIABLE), value)
     walk.look_up = LOOK_UP in entered.arguments
+    if from_user and _DIALLED.fullmatch(by_key := entered.arguments.get(DIAL, "")):
+        walk.note(f"dialled by key {by_key}", True, f"by user/{walk.call.caller_user_id} in place of {walk.call.dialled}", by_key)
+        walk.call = replace(walk.call, dialled=by_key)
     dialled = _dialled(walk) if from_user else dialled_from_trunk(walk.config, walk.call.dialled, walk.call.trunk_id)
     if walk.config.tenant.subscription.suspended and not _helps(walk, entered):
         walk.note("tenant subscription", True, "the tenant is suspended: only help is called", "hang_up")
@@ -228,6 +235,8 @@ def _enter(walk: Walk, entered: Entered) -> Move:
             who = f"user/{walk.call.caller_user_id}" if from_user else walk.call.caller_number or "a withheld number"
             by = "" if from_user else f" by trunk/{walk.call.trunk_id}"
             walk.note(f"extension {extension.id}", True, f"{who} dialled {walk.call.dialled}{by}", to)
+            if (listening := features.own_extension(walk, extension)) is not None:
+                return listening
             if (barred := outside.inside_barred(walk, caller, extension.id)) is not None:
                 return barred
             return ToDestination(extension.destination, for_user_id=caller)

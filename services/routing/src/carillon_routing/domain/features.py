@@ -6,12 +6,12 @@ says, else is parked again.
 
 from collections.abc import Mapping
 
-from carillon_contracts.config import ParkingLot, User
+from carillon_contracts.config import Extension, ParkingLot, User
 from carillon_contracts.feature_codes import Coded, lot_of, picks_up_for, rung_at
 from carillon_routing.domain import attendance, call_back, hot_desk, operators
 from carillon_routing.domain.cursor import FeatureWait
 from carillon_routing.domain.disturbing import left_alone
-from carillon_routing.domain.facts import HangUp, Ring, RingResult, UserTarget
+from carillon_routing.domain.facts import Delegate, HangUp, Ring, RingResult, UserTarget
 from carillon_routing.domain.feature_phrases import phrase
 from carillon_routing.domain.feature_settings import language_of, say
 from carillon_routing.domain.feature_steps import (
@@ -55,6 +55,8 @@ def enter(walk: Walk, coded: Coded) -> Move:
             return _supervise(walk, subject, coded.argument, mode)
         case "agent_login" | "agent_logout" | "agent_pause":
             return attendance.enter(walk, coded)
+        case "voicemail":
+            return listen(walk, subject, coded.argument)
         case "operator":
             return operators.called(walk)
         case "phone_login" | "phone_logout":
@@ -234,6 +236,37 @@ def _supervise(walk: Walk, subject: str, extension: str, mode: SuperviseMode) ->
         return say(walk, "not_allowed")
     walk.note(subject, True, f"by {', '.join(f'supervision/{right.id}' for right in rights)}", f"user/{user.id}")
     return Stop(Supervise(user.id, mode, modes), FeatureWait("supervise"))
+
+
+# -- messages ---------------------------------------------------------------------------------------------------------
+
+
+def listen(walk: Walk, subject: str, argument: str) -> Move:
+    """The user's own box, or that of an extension (`*`: of one that is asked for), of which voicemail asks for the PIN."""
+    user = walk.config.users.get(walk.call.caller_user_id)
+    if walk.sent or user is None:
+        walk.note(subject, False, "only a user's phone that dials it itself listens to messages")
+        return say(walk, "not_allowed")
+    arguments = {"language": language_of(walk)}
+    if not argument and _has_box(walk, user.id):
+        walk.note(subject, True, f"user/{user.id} listens to mailbox/{user.mailbox_id}", "voicemail")
+        return Stop(Delegate("voicemail", {"listen": "own", "mailbox_id": user.mailbox_id, **arguments}))
+    box = argument.removeprefix("*")
+    walk.note(subject, True, f"the box of extension {box}, with its PIN" if box else "a box that is asked for, with its PIN", "voicemail")
+    return Stop(Delegate("voicemail", {"listen": "box", **({"box": box} if box else {}), **arguments}))
+
+
+def own_extension(walk: Walk, extension: Extension) -> Move | None:
+    """Who dials their own extension listens; None: it is not theirs, or they have no box."""
+    own = walk.call.caller_user_id
+    if not own or extension.destination.user_id != own or walk.sent or walk.look_up or not _has_box(walk, own):
+        return None
+    return listen(walk, f"extension {extension.id}", "")
+
+
+def _has_box(walk: Walk, user_id: str) -> bool:
+    user = walk.config.users.get(user_id)
+    return user is not None and user.services.messaging and user.mailbox_id in walk.config.mailboxes
 
 
 # -- words ------------------------------------------------------------------------------------------------------------

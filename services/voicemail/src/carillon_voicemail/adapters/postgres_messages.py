@@ -31,8 +31,8 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing"""
 _JOB = "insert into mail_job (message_id, recipients, mailbox_name, language, time_zone) values ($1, $2, $3, $4, $5)"
 #: Who stores into one mailbox waits for who does already, so that counts are told in the order of being true.
 LOCK = "select pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))"
-#: Whether the audio of `$1` is a message's.
-_SHARED = "select exists (select from message where object = $1)"
+#: Whether `$1` is a message's, or a greeting.
+_SHARED = "select exists (select from message where object = $1 union all select from greeting where object = $1)"
 _FORMER = "select exists (select from line_reset where tenant = $1 and mailbox_id = $2 and reset_at >= $3)"
 #: New and old.
 _COUNTS = """

@@ -6,20 +6,38 @@ is not taken here but when its recording is published, because a caller may just
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from carillon_contracts.config import Announcement, Mailbox, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_voicemail.domain.phrases import Phrases, phrases_in
+from carillon_voicemail.domain.steps import (
+    CallFacts,
+    Entered,
+    Gather,
+    Gathered,
+    HangUp,
+    Outcome,
+    Play,
+    Played,
+    Prompt,
+    Record,
+    Recorded,
+    Speech,
+    Step,
+    Trace,
+    Voice,
+)
 
 PURPOSE = "voicemail"
 #: What is shorter is a caller who changed their mind.
 MIN_MS = 1000
 FINISH_DIGITS = "#"
-#: Q.850.
-NORMAL_CLEARING = 16
+#: Pressed during the greeting of a box that has a PIN: whose box it is listens.
+LISTEN_DIGIT = "*"
+#: Between the end of the greeting and the beep where a digit may come.
+_LISTEN_MS = 100
 _LANGUAGE = re.compile(r"[a-z]{2}(-[A-Z]{2})?")
 
 
@@ -29,81 +47,6 @@ class State(StrEnum):
     GREETING = "greeting"
     RECORDING = "recording"
     GOODBYE = "goodbye"
-
-
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """A phrase to be spoken; `audio_id`: a file of the tenant's that says it."""
-
-    text: str
-    language: str
-    audio_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Play:
-    """Speak, then ask again."""
-
-    prompts: tuple[Speech, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Beep, record, then ask again; milliseconds."""
-
-    max_ms: int
-    silence_ms: int
-    min_ms: int
-    finish_digits: str
-    labels: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """The end."""
-
-    cause: int = NORMAL_CLEARING
-
-
-Step = Play | Record | HangUp
-
-
-@dataclass(frozen=True, slots=True)
-class CallFacts:
-    """What is known of the caller."""
-
-    caller_number: str = ""
-    caller_name: str = ""
-    dialled: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Entered:
-    """The call was handed over with these arguments."""
-
-    arguments: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """A play step is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A record step is over; `object` is empty when nothing was kept."""
-
-    object: str
-
-
-@dataclass(frozen=True, slots=True)
-class Other:
-    """An outcome that no step of ours has."""
-
-    kind: str
-
-
-Outcome = Entered | Played | Recorded | Other
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +62,6 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
-    """One condition that was looked at."""
-
-    subject: str
-    matched: bool
-    reason: str
-    next: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
     """The step, where the dialogue stands then, and why."""
 
@@ -137,12 +70,13 @@ class Decision:
     trace: tuple[Trace, ...]
 
 
-def advance(call: CallFacts, cursor: Cursor | None, outcome: Outcome, config: TenantConfig) -> Decision:
-    """The next step. An outcome that does not belong to the cursor ends the call, and the trace says so."""
+def advance(call: CallFacts, cursor: Cursor | None, outcome: Outcome, config: TenantConfig, spoken: str = "") -> Decision:
+    """The next step; `spoken`: the greeting that was spoken by phone, if there is one. An outcome that does not belong to the cursor ends
+    the call, and the trace says so."""
     match (cursor.state if cursor else None), outcome:
         case None, Entered(arguments):
-            return _enter(arguments.get("mailbox_id", ""), arguments.get("language", ""), config)
-        case State.GREETING, Played():
+            return _enter(arguments.get("mailbox_id", ""), arguments.get("language", ""), config, spoken)
+        case State.GREETING, Played() | Gathered():
             assert cursor is not None
             return _record(call, cursor)
         case State.RECORDING, Recorded(kept):
@@ -157,7 +91,7 @@ def advance(call: CallFacts, cursor: Cursor | None, outcome: Outcome, config: Te
             return Decision(HangUp(), seen, (Trace(_subject(seen), False, reason, "hang up"),))
 
 
-def _enter(mailbox_id: str, chosen: str, config: TenantConfig) -> Decision:
+def _enter(mailbox_id: str, chosen: str, config: TenantConfig, spoken: str) -> Decision:
     """The language that the caller chose in a menu speaks the standard phrases; an own greeting keeps the one it is written in."""
     mailbox = config.mailboxes.get(mailbox_id)
     written_in = language_of(mailbox, config)
@@ -168,11 +102,14 @@ def _enter(mailbox_id: str, chosen: str, config: TenantConfig) -> Decision:
         step = Play((Speech(phrases_in(language).unknown_mailbox, language),))
         return Decision(step, cursor, (Trace(_subject(cursor), False, reason, "apology"),))
     cursor = Cursor(State.GREETING, mailbox_id, language, config.seq, mailbox.max_seconds, mailbox.silence_seconds)
-    own = tuple(_speech(announcement, written_in) for announcement in mailbox.greeting)
-    reason = f"own greeting of {len(own)} phrases" if own else f"standard greeting in {language}"
-    return Decision(
-        Play(own or (Speech(phrases_in(language).greeting, language),)), cursor, (Trace(_subject(cursor), True, reason, "greeting"),)
-    )
+    own: tuple[Prompt, ...] = tuple(_speech(announcement, written_in) for announcement in mailbox.greeting)
+    if spoken:
+        own, reason = (Voice(spoken),), "the greeting that was spoken by phone"
+    else:
+        reason = f"own greeting of {len(own)} phrases" if own else f"standard greeting in {language}"
+    prompts = own or (Speech(phrases_in(language).greeting, language),)
+    greeting = Gather(prompts, first_ms=_LISTEN_MS) if mailbox.pin_hash else Play(prompts)
+    return Decision(greeting, cursor, (Trace(_subject(cursor), True, reason, "greeting"),))
 
 
 def _record(call: CallFacts, cursor: Cursor) -> Decision:
