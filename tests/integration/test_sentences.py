@@ -11,7 +11,7 @@ from carillon_media.handlers import rooms
 from carillon_media.sentences import LANGUAGES, sentences
 from carillon_routing.domain import feature_phrases
 from carillon_routing.domain.queues import speech
-from carillon_voicemail.domain import conference_phrases, phrases
+from carillon_voicemail.domain import conference_phrases, listening_phrases, phrases
 
 pytestmark = pytest.mark.feature("M-8")
 #: Of a conference's and a mailbox's phrases those that are spoken.
@@ -37,6 +37,7 @@ def said(language: str) -> list[str]:
         *astuple(PHRASES[language]),
         *(getattr(conference_phrases._PHRASES[language], name) for name in _ROOM),
         *(getattr(mailbox, name) for name in _MAILBOX),
+        *astuple(listening_phrases.PHRASES[language]),
         *(table[language] for table in tables),
     ]
     parts = (part.strip(" .,") for text in texts for part in re.split(r"\{[a-z]*\}", text))

@@ -26,7 +26,8 @@ from carillon_voicemail import listening_application
 from carillon_voicemail.access import Access
 from carillon_voicemail.adapters.letters_kept import KeptLetter
 from carillon_voicemail.conference_application import ConferenceApplication, is_for
-from carillon_voicemail.domain import dialogue, listening
+from carillon_voicemail.domain import dialogue
+from carillon_voicemail.domain.listening_state import Decision
 from carillon_voicemail.domain.message import MailState, Message, MessageState
 from carillon_voicemail.domain.steps import CallFacts, Entered, Gathered, Outcome, Step, Trace
 from carillon_voicemail.listening_application import ListeningApplication
@@ -86,7 +87,7 @@ class VoicemailApplication(app_rpc.CallApplicationServicer):
         decision = dialogue.advance(facts, read_cursor(request.cursor), outcome, config, spoken)
         return _response(decision.step, write_cursor(decision.cursor), decision.trace, decision.cursor.config_seq)
 
-    async def _listens(self, tenant: str, facts: CallFacts, raw: bytes, outcome: Outcome) -> listening.Decision | None:
+    async def _listens(self, tenant: str, facts: CallFacts, raw: bytes, outcome: Outcome) -> Decision | None:
         """The step of who listens; None: the caller leaves a message."""
         if not raw and isinstance(outcome, Entered):
             return await self._listening.begin(tenant, facts, outcome.arguments)

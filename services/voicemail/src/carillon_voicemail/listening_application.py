@@ -16,7 +16,8 @@ from carillon_voicemail.adapters.mailbox_pins import MailboxPins
 from carillon_voicemail.adapters.pin_tries import PinTries, hash_of, is_pin
 from carillon_voicemail.adapters.postgres_messages import PostgresMessages
 from carillon_voicemail.domain import dialogue, listening
-from carillon_voicemail.domain.listening import Act, Cursor, Decision, Facts, State, Verdict
+from carillon_voicemail.domain import listening_state as known
+from carillon_voicemail.domain.listening_state import Act, Cursor, Decision, Facts, State, Verdict
 from carillon_voicemail.domain.steps import CallFacts, Gathered, Outcome
 from carillon_voicemail.ports import Configurations, StoreUnavailable
 
@@ -28,7 +29,7 @@ _log = get_logger("listening")
 def cursor_of(raw: bytes) -> Cursor | None:
     """The cursor if it is of this dialogue. Raises InvalidArgument."""
     try:
-        return listening.cursor_of(raw)
+        return known.cursor_of(raw)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidArgument({"cursor": "not a cursor of this application"}) from error
 
@@ -105,17 +106,17 @@ class ListeningApplication:
     async def _act(self, tenant: str, facts: Facts, decision: Decision, act: Act) -> Decision:
         mailbox_id = decision.cursor.mailbox_id
         match act:
-            case listening.Mark(message_id, state):
+            case known.Mark(message_id, state):
                 await self.messages.mark(tenant, message_id, state)
                 return decision
-            case listening.HashPin(pin):
+            case known.HashPin(pin):
                 return replace(decision, cursor=replace(decision.cursor, pin_hash=await hash_of(pin)))
-            case listening.SetPin(pin):
+            case known.SetPin(pin):
                 return listening.done(facts, decision, well=await self.pins.change(tenant, mailbox_id, pin))
-            case listening.KeepGreeting(name):
+            case known.KeepGreeting(name):
                 await self.greetings.keep(tenant, mailbox_id, name)
                 return listening.done(facts, decision, well=True)
-            case listening.DropGreeting():
+            case known.DropGreeting():
                 await self.greetings.drop(tenant, mailbox_id)
                 return listening.done(facts, decision, well=True)
             case _:

@@ -18,8 +18,8 @@ from carillon_voicemail.adapters.mailbox_pins import MailboxPins
 from carillon_voicemail.adapters.pin_tries import CALLER_TRIES, PinTries
 from carillon_voicemail.adapters.postgres_messages import PostgresMessages
 from carillon_voicemail.domain import dialogue
-from carillon_voicemail.domain.listening import Cursor, Decision, State
 from carillon_voicemail.domain.listening_phrases import PHRASES
+from carillon_voicemail.domain.listening_state import Cursor, Decision, State
 from carillon_voicemail.domain.message import Addressing, MessageState, read_recording, stored_event
 from carillon_voicemail.domain.steps import CallFacts, Gather, Gathered, Play, Recorded, Speech
 from carillon_voicemail.listening_application import ListeningApplication

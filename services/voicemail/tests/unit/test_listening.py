@@ -13,8 +13,21 @@ from hypothesis import strategies as st
 from carillon_contracts.config import Extension, Mailbox, Resource, Tenant, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_voicemail.domain import listening
-from carillon_voicemail.domain.listening import Cursor, Decision, Facts, State, Verdict, cursor_of
 from carillon_voicemail.domain.listening_phrases import PHRASES
+from carillon_voicemail.domain.listening_state import (
+    Act,
+    Cursor,
+    Decision,
+    DropGreeting,
+    Facts,
+    HashPin,
+    KeepGreeting,
+    Mark,
+    SetPin,
+    State,
+    Verdict,
+    cursor_of,
+)
 from carillon_voicemail.domain.message import Message, MessageState
 from carillon_voicemail.domain.steps import (
     CallFacts,
@@ -69,7 +82,7 @@ class Talk:
     def __init__(self, *messages: Message, call: CallFacts = ANNA, arguments: dict[str, str] = OWN, of: TenantConfig | None = None) -> None:
         self.config, self.call = of or config(), call
         self.messages: Sequence[Message] = messages
-        self.acts: list[listening.Act] = []
+        self.acts: list[Act] = []
         self.well = True
         self.last = self._done(listening.begin(self._facts(), arguments, "en"))
 
@@ -80,9 +93,9 @@ class Talk:
         for act in decision.acts:
             self.acts.append(act)
             match act:
-                case listening.Mark(message_id, state):
+                case Mark(message_id, state):
                     self.messages = [replace(each, state=state) if each.message_id == message_id else each for each in self.messages]
-                case listening.HashPin(pin):
+                case HashPin(pin):
                     decision = replace(decision, cursor=replace(decision.cursor, pin_hash=f"hash of {pin}"))
                 case _:
                     decision = listening.done(self._facts(), decision, well=self.well)
@@ -230,10 +243,10 @@ def test_a_greeting_is_spoken_heard_and_kept() -> None:
     assert talk.press("2").plays == 7
     assert talk.press("3").says == [EN.speak]
     talk.press("").comes(Recorded(f"sha256-{8:064x}")).press("1")
-    assert talk.acts == [listening.KeepGreeting(f"sha256-{8:064x}")]
+    assert talk.acts == [KeepGreeting(f"sha256-{8:064x}")]
     assert talk.says[0] == EN.greeting_kept
     assert talk.press("2", "2").says[0] == EN.greeting_usual
-    assert talk.acts[-1] == listening.DropGreeting()
+    assert talk.acts[-1] == DropGreeting()
 
 
 @pytest.mark.feature("V-5")
@@ -245,7 +258,7 @@ def test_a_pin_is_changed_when_it_was_typed_twice_and_is_in_no_cursor() -> None:
     assert "2719" not in talk.last.cursor.to_bytes().decode()
     talk.press("2718").comes(Gathered("2718"), "right")
     assert talk.says[0] == EN.pin_kept
-    assert talk.acts[-1] == listening.SetPin("2718")
+    assert talk.acts[-1] == SetPin("2718")
     talk.well = False
     assert talk.press("3", "2718").comes(Gathered("2718"), "right").says[0] == EN.not_now
 
