@@ -75,7 +75,7 @@ class VoicemailApplication(app_rpc.CallApplicationServicer):
         conference = self._conferences.cursor_of(request)
         if conference is not None or is_for(request):
             return await self._conferences.next(request, conference)
-        facts = CallFacts(call.caller_number, call.caller_name, call.dialled, call.caller_user_id)
+        facts = CallFacts(call.caller_number, call.caller_name, call.dialled, call.caller_user_id, call.call_id)
         outcome = outcome_of(request.outcome)
         heard = await self._listens(call.tenant_id, facts, request.cursor, outcome)
         if heard is not None:

@@ -95,7 +95,8 @@ class ListeningApplication:
         async def compare() -> Verdict:
             return "right" if await is_pin(kept, outcome.digits) else "wrong"
 
-        verdict = await self.tries.judged(tenant, f"mailbox:{cursor.mailbox_id or cursor.box}", facts.call.caller_number, compare)
+        thing, attempt = f"mailbox:{cursor.mailbox_id or cursor.box}", f"{facts.call.call_id}/{cursor.tries}" if facts.call.call_id else ""
+        verdict = await self.tries.judged(tenant, thing, facts.call.caller_number, compare, attempt)
         return "locked" if verdict is None else verdict
 
     async def _carried_out(self, tenant: str, facts: Facts, decision: Decision) -> Decision:

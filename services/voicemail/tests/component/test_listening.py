@@ -118,6 +118,9 @@ async def test_wrong_pins_lock_the_caller_also_for_another_process_and_no_other(
     again = application(pool, MemoryObjectStore())
     assert says(await press(again, OUTSIDE, asked, PIN)) == [FR.locked]
     assert says(await press(again, CallFacts("+41790000008"), asked, PIN)) == [FR.no_new, FR.main]
+    once = CallFacts("+41790000006", call_id="c6")
+    for _ in range(CALLER_TRIES + 1):  # One try that media asks about again and again.
+        assert says(await press(again, once, asked, "0000")) == [FR.wrong, FR.ask_pin]
     nowhere = Decision(asked.step, Cursor(State.PIN, "", "fr", box="999"), asked.trace)
     assert says(await press(again, ANNA, nowhere, PIN)) == [FR.wrong, FR.ask_pin]
 

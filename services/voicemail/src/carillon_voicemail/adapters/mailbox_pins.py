@@ -13,6 +13,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from carillon.directory.v1 import mailbox_pb2
 from carillon_kit.auth import ADMIN, issue_token
+from carillon_kit.errors import Unavailable
 from carillon_kit.logs import get_logger
 
 _log = get_logger("mailbox pins")
@@ -36,7 +37,7 @@ class MailboxPins:
         self._sign = sign
 
     async def change(self, tenant: str, mailbox_id: str, pin: str) -> bool:
-        """Whether the directory has it now."""
+        """Whether the directory has it now. Raises `Unavailable` when it has not answered in time: asked again, it does the same once."""
         if self._mailboxes is None:
             return False
         mailbox = mailbox_pb2.Mailbox(id=mailbox_id, pin=pin)
@@ -47,5 +48,7 @@ class MailboxPins:
             await self._mailboxes.UpdateMailbox(request, timeout=DEADLINE, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             _log.warning("a PIN was not changed", tenant=tenant, mailbox_id=mailbox_id, code=error.code().name)
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise Unavailable("the directory has not answered yet") from error
             return False
         return True

@@ -25,11 +25,13 @@ select true from conference_tries
 _COUNT = f"""
 case when t.last_at < clock_timestamp() - interval '{_FORGET}' or t.locked_until < clock_timestamp() then 1 else t.failures + 1 end"""
 _FAIL = f"""
-insert into conference_tries as t (tenant, room_id, caller, failures) values ($1, $2, $3, 1)
+insert into conference_tries as t (tenant, room_id, caller, failures, attempt) values ($1, $2, $3, 1, $5)
 on conflict (tenant, room_id, caller) do update set
   failures = {_COUNT},
   locked_until = case when ({_COUNT}) >= $4 then clock_timestamp() + interval '{LOCK}' end,
-  last_at = clock_timestamp()"""
+  last_at = clock_timestamp(),
+  attempt = $5
+where t.attempt <> $5 or $5 = ''"""
 _FORGIVE = "delete from conference_tries where tenant = $1 and room_id = $2 and caller = $3"
 _EVERYBODY = "*"
 #: RFC 9106 section 4, its second choice scaled down, as the directory hashes PINs.
@@ -44,16 +46,19 @@ class PinTries:
         self._pool = pool
         self._timeout = timeout
 
-    async def judged(self, tenant: str, thing: str, caller: str, compare: Callable[[], Awaitable[V]]) -> V | None:
-        """What `compare` says, `wrong` counted; None: nobody, or not this caller, may try now. Raises StoreUnavailable."""
+    async def judged(self, tenant: str, thing: str, caller: str, compare: Callable[[], Awaitable[V]], attempt: str = "") -> V | None:
+        """What `compare` says, `wrong` counted, once for an `attempt` that is given; None: nobody, or not this caller, may try now.
+
+        Raises StoreUnavailable.
+        """
         caller = caller or "withheld"
         async with acquired(self._pool, self._timeout) as connection:
             if await connection.fetchval(_LOCKED, tenant, thing, [caller, _EVERYBODY], timeout=self._timeout):
                 return None
             verdict = await compare()
             if verdict == "wrong":
-                await connection.execute(_FAIL, tenant, thing, caller, CALLER_TRIES, timeout=self._timeout)
-                await connection.execute(_FAIL, tenant, thing, _EVERYBODY, THING_TRIES, timeout=self._timeout)
+                await connection.execute(_FAIL, tenant, thing, caller, CALLER_TRIES, attempt, timeout=self._timeout)
+                await connection.execute(_FAIL, tenant, thing, _EVERYBODY, THING_TRIES, attempt, timeout=self._timeout)
             elif verdict:
                 await connection.execute(_FORGIVE, tenant, thing, caller, timeout=self._timeout)
         return verdict

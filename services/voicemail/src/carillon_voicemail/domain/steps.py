@@ -128,6 +128,7 @@ class CallFacts:
     dialled: str = ""
     #: Empty: somebody outside.
     user_id: str = ""
+    call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
