@@ -113,15 +113,16 @@ async def test_voicemail_dies_while_its_owner_listens_and_phones_are_told_of_eve
 @pytest.mark.slow
 @pytest.mark.usefixtures("empty")
 async def test_a_pin_is_changed_by_phone(system: System) -> None:
-    """A busy directory may not take it in time: then it is said, and tried again."""
+    """Voicemail follows the configuration within a moment."""
     async with phone(system, "106", HZ) as elise:
         await leaves_a_message(system, elise)
+        async with phone(system, "104", 700) as claire:
+            await dial(system, claire, "*97")
+            await type_digits(claire, f"3{NEW_PIN}#{NEW_PIN}#*")
+            await holds(lambda: closed(claire), "the end", 60)
         async with asyncio.timeout(240):
             while not await listens_with_the_pin(system, elise, NEW_PIN):
-                async with phone(system, "104", 700) as claire:
-                    await dial(system, claire, "*97")
-                    await type_digits(claire, f"3{NEW_PIN}#{NEW_PIN}#*")
-                    await holds(lambda: closed(claire), "the end", 60)
+                pass
 
 
 async def listens_though_voicemail_dies(system: System, claire: Baresip) -> None:
@@ -143,7 +144,7 @@ async def listens_with_the_pin(system: System, who: Baresip, pin: str) -> bool:
     await dial(system, who, "104")
     await type_digits(who, f"*{pin}#1")
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(45):
             while among(who, HZ) < 1 and not closed(who):
                 await asyncio.sleep(0.1)
     except TimeoutError:

@@ -39,7 +39,7 @@ class _FeatureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Feature.Value
     FEATURE_PARK: _Feature.ValueType  # 3
     """As the destination of a transfer: parks the call in the first free slot, or in the slot that follows: *7."""
     FEATURE_VOICEMAIL: _Feature.ValueType  # 4
-    """The user's mailbox: *97."""
+    """Listens to the user's mailbox, or to that of the extension that follows, with its PIN: *97."""
     FEATURE_FORWARD_ON: _Feature.ValueType  # 5
     """All calls go to what follows: *21*."""
     FEATURE_FORWARD_OFF: _Feature.ValueType  # 6
@@ -92,7 +92,7 @@ FEATURE_PICK_UP: Feature.ValueType  # 2
 FEATURE_PARK: Feature.ValueType  # 3
 """As the destination of a transfer: parks the call in the first free slot, or in the slot that follows: *7."""
 FEATURE_VOICEMAIL: Feature.ValueType  # 4
-"""The user's mailbox: *97."""
+"""Listens to the user's mailbox, or to that of the extension that follows, with its PIN: *97."""
 FEATURE_FORWARD_ON: Feature.ValueType  # 5
 """All calls go to what follows: *21*."""
 FEATURE_FORWARD_OFF: Feature.ValueType  # 6
