@@ -195,6 +195,7 @@ def test_a_request_within_a_dialog_is_asked_once_and_answered_to_the_new_one(ful
     wait(pair)
     if lost == "answer":
         (arrived,) = pair.bob.of_kind(SessionRequest)
+        assert isinstance(arrived, SessionRequest)
         pair.bob.agent.respond(arrived.transaction, 200, now=pair.network.now)
         wait(pair)
     assert pair.alice.of_kind(ResponseReceived) == []
@@ -202,10 +203,13 @@ def test_a_request_within_a_dialog_is_asked_once_and_answered_to_the_new_one(ful
     restart(pair, pair.alice, mine)
     wait(pair)
     (arrived,) = pair.bob.of_kind(SessionRequest)
+    assert isinstance(arrived, SessionRequest)
     if lost == "request":
         pair.bob.agent.respond(arrived.transaction, 200, now=pair.network.now)
         wait(pair)
-    assert [(told.transaction, told.response.status) for told in pair.alice.of_kind(ResponseReceived)] == [(asked, 200)]
+    (told,) = pair.alice.of_kind(ResponseReceived)
+    assert isinstance(told, ResponseReceived)
+    assert (told.transaction, told.response.status) == (asked, 200)
     saved = pair.alice.agent.save(mine)
     assert saved is not None
     assert saved.inquiries == ()
