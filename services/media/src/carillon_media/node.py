@@ -49,7 +49,7 @@ from carillon_media.handlers.gate import Gate, WatchedDevices
 from carillon_media.handlers.joining import Joining
 from carillon_media.handlers.quiet import QuietLog
 from carillon_media.handlers.reach import Reachability
-from carillon_media.handlers.registrar import Device, DeviceStore, Registrar
+from carillon_media.handlers.registrar import Device, DeviceStore, Registrar, at_once
 from carillon_media.handlers.silence import SilenceWatch
 from carillon_media.handlers.switchboard import Switchboard
 from carillon_media.handlers.topics import PACKAGES
@@ -163,7 +163,8 @@ def assemble(
     devices = _devices(settings, clock, load, lambda changes: registrar.elsewhere(changes), lambda lost: registrar.lost(lost))
     told = ToldDevices(WatchedDevices(devices, gate), lambda changed: between.watching.devices_changed(changed))
     gruus = DeviceGruus(secret, accounts, lambda sip_user: registrar.devices_of(sip_user))
-    registrar = Registrar(accounts, doorkeeper, sip, told, announcer, clock, ids, gruus=gruus)
+    settled = devices.settled if isinstance(devices, PostgresDevices) else at_once
+    registrar = Registrar(accounts, doorkeeper, sip, told, announcer, clock, ids, gruus=gruus, settled=settled)
     registrar.heard_elsewhere = lambda changed: between.watching.devices_changed(changed)
     resolver = TrunkResolver(accounts.trunk_destinations, Dns(settings.name_servers), settings.families)
     reach = Reachability(accounts, lambda: registrar, lambda: trunks, resolver, sip.local, cluster, sip.connections)
@@ -176,6 +177,7 @@ def assemble(
             trunks.may_register(False)
         nodes = PostgresNodes(settings.node, clock, sip.reached_by_nodes, cluster, leases)
         database = Database(settings.postgres_dsn, [devices, nodes])
+        devices.hurried = database.hurry
     parts = Parts(
         sip=sip,
         plane=guarded(opened.plane, addresses, settings.media_ports, cluster.is_peers_host),

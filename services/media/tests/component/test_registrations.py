@@ -1,8 +1,10 @@
 """Devices register, are called where they stand, are remembered and forgotten."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from carillon.media.v1 import media_pb2 as pb
@@ -10,6 +12,7 @@ from carillon.media.v1.media_pb2_grpc import LiveCallServiceStub, RegistrationSe
 from carillon_kit.auth import ADMIN, issue_token
 from carillon_kit.grpc_client import channel
 from carillon_kit.testing import eventually, fresh_database
+from carillon_media.adapters import postgres_devices
 from carillon_sip import Credentials, InviteReceived, NameAddr, RequestOut, ResponseReceived
 
 KEY = "k" * 40
@@ -124,6 +127,33 @@ async def listed(house: Any) -> pb.ListRegistrationsResponse:
         stub: Any = RegistrationServiceStub(link)
         answer: pb.ListRegistrationsResponse = await stub.ListRegistrations(pb.ListRegistrationsRequest(user_id="bob"))
     return answer
+
+
+@pytest.mark.feature("M-1", "M-13")
+async def test_a_phone_has_its_200_when_its_registration_is_written_and_anyway_where_that_takes_long(
+    house_with: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_devices, "SETTLED_SECONDS", 60.0)
+    dsn = fresh_database()
+    connection = await asyncpg.connect(dsn)
+
+    async def written() -> set[str]:
+        return {row["sip_user"] for row in await connection.fetch("select sip_user from registration")}
+
+    async with house_with(tmp_path, postgres_dsn=dsn) as house:
+        await house.phone("carol")
+        async with asyncio.timeout(30):
+            while "carol" not in await written():
+                continue
+        await house.phone("bob")
+        assert await written() == {"bob", "carol"}
+        monkeypatch.setattr(postgres_devices, "SETTLED_SECONDS", 0.1)
+        async with connection.transaction():
+            await connection.execute("lock table registration")
+            anne = await house.phone("anne", register=False)
+            assert await anne.register() == 200
+            assert "anne" not in await written()
+    await connection.close()
 
 
 async def test_the_service_runs_without_its_database(house_with: Any, tmp_path: Any) -> None:

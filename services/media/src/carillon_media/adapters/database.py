@@ -1,11 +1,11 @@
-"""Media's tables in Postgres, written behind and read again: nothing that a phone waits for waits for the database.
+"""Media's tables in Postgres, written behind and read again: nothing that a phone waits for waits long for the database.
 
 Invariant: the service runs while Postgres is away; then what is to be written waits in the tables' own memory, and is written when it is
 back.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import asyncpg
@@ -16,6 +16,8 @@ from carillon_kit.postgres import UNAVAILABLE, MigrationError, migrate, open_poo
 _log = get_logger(__name__)
 TURN_SECONDS = 0.25
 RETRY_SECONDS = 2.0
+#: Between two writes that somebody waits for: thousands of phones are written fifty times a second at most.
+GATHER_SECONDS = 0.02
 WRITE_SECONDS = 10.0
 Pool = asyncpg.Pool
 
@@ -29,6 +31,9 @@ class Table(Protocol):
     async def turn(self, pool: "Pool[Any]") -> None:
         """Write what waits, read what others wrote."""
 
+    async def hurry(self, pool: "Pool[Any]") -> None:
+        """Write what somebody waits for."""
+
     async def close(self, pool: "Pool[Any]") -> None:
         """The service ends: write what waits."""
 
@@ -40,16 +45,21 @@ class Database:
         self._dsn = dsn
         self._tables = tables
         self.ready = asyncio.Event()
+        self._hurried = asyncio.Event()
 
     async def run(self) -> None:
         """Connect, load, then turn by turn until cancelled; writes once more at the end."""
         pool = await self._connect()
         self.ready.set()
-        away = False
+        loop = asyncio.get_running_loop()
+        again = loop.time() + TURN_SECONDS
         try:
             while True:
-                await asyncio.sleep(RETRY_SECONDS if away else TURN_SECONDS)
-                away = not await self._turn(pool)
+                if await self._hurries(again):
+                    await self._each(lambda table: table.hurry(pool))
+                else:
+                    well = await self._each(lambda table: table.turn(pool))
+                    again = loop.time() + (TURN_SECONDS if well else RETRY_SECONDS)
         finally:
             await asyncio.shield(self._close(pool))
 
@@ -65,11 +75,26 @@ class Database:
                 _log.warning("registrations are kept in memory only", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _turn(self, pool: "Pool[Any]") -> bool:
+    def hurry(self) -> None:
+        """Somebody waits for what is to be written: `Table.hurry` soon, once for all that do."""
+        self._hurried.set()
+
+    async def _hurries(self, until: float) -> bool:
+        """Whether somebody hurries before then; whoever else does meanwhile is gathered."""
+        try:
+            async with asyncio.timeout_at(until):
+                await asyncio.sleep(GATHER_SECONDS)
+                await self._hurried.wait()
+        except TimeoutError:
+            return False
+        self._hurried.clear()
+        return True
+
+    async def _each(self, does: Callable[[Table], Awaitable[None]]) -> bool:
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 for table in self._tables:
-                    await table.turn(pool)
+                    await does(table)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             _log.warning("registrations wait for the database", error=str(error))
             return False

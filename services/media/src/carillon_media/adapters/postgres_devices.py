@@ -1,4 +1,5 @@
-"""Bindings in Postgres, shared by all media nodes: a REGISTER is answered from memory, table and other nodes follow within a second.
+"""Bindings in Postgres, shared by all media nodes: a REGISTER counts at once, and is answered when it is written, with all that came
+meanwhile, or at the latest after `SETTLED_SECONDS` (at once while Postgres is away); other nodes follow within a second.
 
 Invariant: what was heard last of a binding wins, whichever node heard it. A row that is gone stays until it would have run out, so that
 every node reads that it is; of a SIP user the last one stays for `REMEMBERED`. The column `heard_at` is when a row became known (of one
@@ -7,6 +8,7 @@ way to whatever that node has heard of the phone since. Rows are read by the tra
 however late it commits.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +24,8 @@ from carillon_sip.registrar import Binding
 #: Rows of nodes that died are swept so long after they ran out, and so often.
 SWEEP_AFTER = timedelta(seconds=60)
 SWEEP_SECONDS = 30.0
+#: Before a phone by UDP sends its REGISTER again.
+SETTLED_SECONDS = 0.4
 _SAVE = """
 insert into registration (sip_user, contact, node, tenant, user_id, binding, registered_at, expires_at, heard_at, gone)
 select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], $8::timestamptz[],
@@ -70,15 +74,37 @@ class PostgresDevices:
         self._pending: dict[tuple[str, str], Device] = {}
         self._horizon = "0"
         self._swept_at = 0.0
+        #: Told when somebody waits for what is to be written.
+        self.hurried: Callable[[], None] = lambda: None
+        self._settled: list[Callable[[], None]] = []
+        #: The database is there.
+        self._well = False
 
     def save(self, devices: Iterable[Device]) -> None:
         """Added or refreshed, or gone."""
         for device in devices:
             self._pending[device.sip_user, device.binding.key] = device
 
+    def settled(self, done: Callable[[], None]) -> None:
+        """Call `done` once when all that was saved so far is written, or cannot be soon."""
+        if not self._well or not self._pending:
+            done()
+            return
+        late: asyncio.TimerHandle | None = None
+
+        def settle() -> None:
+            if late is not None and not late.cancelled():
+                late.cancel()
+                done()
+
+        late = asyncio.get_running_loop().call_later(SETTLED_SECONDS, settle)
+        self._settled.append(settle)
+        self.hurried()
+
     async def load(self, pool: "Pool[Any]") -> None:
         """Everything that is registered anywhere."""
         self._horizon = await pool.fetchval(_HORIZON)
+        self._well = True
         self._loaded([self._device(row) for row in await pool.fetch(_LOAD, self._clock.now())])
 
     async def turn(self, pool: "Pool[Any]") -> None:
@@ -86,7 +112,7 @@ class PostgresDevices:
         await self._flush(pool)
         horizon = await pool.fetchval(_HORIZON)
         rows = await pool.fetch(_CHANGED, self._horizon, self._node)
-        self._horizon = horizon
+        self._horizon, self._well = horizon, True
         if rows:
             self._elsewhere([self._device(row) for row in rows])
         if self._clock.monotonic() - self._swept_at > SWEEP_SECONDS:
@@ -95,20 +121,28 @@ class PostgresDevices:
             self._lost([self._device(row) for row in await pool.fetch(_LOST, now - SWEEP_AFTER)])
             await pool.execute(_SWEEP, now - SWEEP_AFTER, now - REMEMBERED)
 
+    async def hurry(self, pool: "Pool[Any]") -> None:
+        """Write what waits."""
+        await self._flush(pool)
+
     async def close(self, pool: "Pool[Any]") -> None:
         """Write what waits."""
         await self._flush(pool)
 
     async def _flush(self, pool: "Pool[Any]") -> None:
-        if not self._pending:
-            return
         pending, self._pending = self._pending, {}
+        settled, self._settled = self._settled, []
         try:
-            await pool.execute(_SAVE, *_columns(list(pending.values()), self._node))
+            if pending:
+                await pool.execute(_SAVE, *_columns(list(pending.values()), self._node))
         except BaseException:
             # Also when the service ends meanwhile: `close` writes it then.
             self._pending = {**pending, **self._pending}
+            self._well = False
             raise
+        finally:
+            for settle in settled:
+                settle()
 
     def _device(self, row: "asyncpg.Record") -> Device:
         data = row["binding"]

@@ -66,6 +66,9 @@ class PostgresNodes:
         for name, told in self._leases.items():
             told(await pool.fetchval(_LEASE, name, self._node, LEASE) is not None)
 
+    async def hurry(self, pool: "Pool[Any]") -> None:
+        """Nobody waits for it."""
+
     async def close(self, pool: "Pool[Any]") -> None:
         """Others may take over at once."""
         await pool.execute(_FORGET, self._node)

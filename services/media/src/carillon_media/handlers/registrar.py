@@ -55,6 +55,11 @@ class Device:
         return self.left_at or self.heard_at
 
 
+def at_once(done: Callable[[], None]) -> None:
+    """What is saved nowhere is waited for by nobody."""
+    done()
+
+
 class DeviceUris(Protocol):
     """Makes the GRUUs of a credential's device."""
 
@@ -82,7 +87,10 @@ class Registrar:
         ids: Ids,
         settings: RegistrarSettings | None = None,
         gruus: DeviceUris | None = None,
+        settled: Callable[[Callable[[], None]], None] = at_once,
     ) -> None:
+        """`settled` calls what it is given when all that was saved is on the disk, or cannot be soon."""
+        self._settled = settled
         self._gruus = gruus
         self._accounts = accounts
         self._doorkeeper = doorkeeper
@@ -146,8 +154,9 @@ class Registrar:
         alive = [device.binding for device in known if device.binding.expires_at > now]
         make = partial(self._gruus.of, credential) if self._gruus is not None else None
         outcome = register(request, alive, flow, now, self._settings, make)
-        self._sip.respond(transaction, outcome.status, reason=outcome.reason, headers=outcome.headers)
+        answer = partial(self._sip.respond, transaction, outcome.status, reason=outcome.reason, headers=outcome.headers)
         if outcome.status != 200:
+            answer()
             return
         before = {device.binding.key: device for device in known}
         since = {key: device.registered_at for key, device in before.items()}
@@ -169,6 +178,7 @@ class Registrar:
         for device in known:
             if device.binding in outcome.removed:
                 self._announce_gone(device, "asked")
+        self._settled(answer)
 
     def _keep(self, sip_user: str, devices: tuple[Device, ...]) -> None:
         if devices:
