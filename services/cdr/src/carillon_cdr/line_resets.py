@@ -1,4 +1,5 @@
-"""Lines that go to somebody else: calls before that are not in the list of calls of the line.
+"""Lines that go to somebody else, and users who are deleted: calls before that are not in the list of calls of the line, nor of who is
+made anew under the same id.
 
 Always: the records themselves stay, for who charges and who must account for them.
 """
@@ -7,13 +8,15 @@ from typing import Any
 
 import asyncpg
 
-from carillon_contracts.config_events import line_resets
+from carillon_contracts.config.changes import RESET_LINE
+from carillon_contracts.config_events import changes_of
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
 from carillon_kit.bus import ConsumerSpec, Delivered, Retry
 from carillon_kit.postgres import UNAVAILABLE
 
 CONSUMER = ConsumerSpec(stream=CONFIG.name, durable="cdr-line-resets", subject="carillon.*.config.user.updated")
+DELETIONS = ConsumerSpec(stream=CONFIG.name, durable="cdr-user-deletions", subject="carillon.*.config.user.deleted")
 _PUT = """
 insert into line_reset (tenant, user_id, reset_at) values ($1, $2, $3)
     on conflict (tenant, user_id) do update set reset_at = greatest(line_reset.reset_at, excluded.reset_at)"""
@@ -29,8 +32,10 @@ class LineResets:
         """Raises `Retry` while the database is away, ValueError for what is no event."""
         for delivered in batch:
             event = Event.received(delivered.subject, delivered.data)
-            for user_id in line_resets(event):
+            for _, change in changes_of(event):
+                if change.get("verb") != RESET_LINE and change.get("action") != "deleted":
+                    continue
                 try:
-                    await self._pool.execute(_PUT, event.tenantid, user_id, event.time)
+                    await self._pool.execute(_PUT, event.tenantid, str(change.get("resource_id", "")), event.time)
                 except UNAVAILABLE as away:
                     raise Retry(1.0) from away

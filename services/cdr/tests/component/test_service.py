@@ -148,14 +148,19 @@ async def test_records_are_paged_newest_first_and_filtered(bus: Bus, records: An
         assert [record.call_id for record in (await records.ListRecords(wanted)).records] == found
 
 
-@pytest.mark.feature("D-18")
-async def test_calls_before_a_line_was_reset_are_not_in_its_list(bus: Bus, records: Any) -> None:
-    later = START + timedelta(days=9)
-    scripts = [Script(f"r{number}", start=later + timedelta(minutes=number)).talk() for number in range(2)]
+@pytest.mark.parametrize(
+    ("action", "verb", "day"), [pytest.param("updated", RESET_LINE, 9, id="reset"), pytest.param("deleted", "", 20, id="deleted")]
+)
+@pytest.mark.feature("D-18", "P-3")
+async def test_calls_before_a_line_was_reset_or_its_user_deleted_are_not_in_its_list(
+    bus: Bus, records: Any, action: Any, verb: str, day: int
+) -> None:
+    later, own = START + timedelta(days=day), f"{action}-"
+    scripts = [Script(f"{own}{number}", start=later + timedelta(minutes=number)).talk() for number in range(2)]
     await publish(bus, *scripts)
     for script in scripts:
         await get(records, script.call_id)
-    change = ConfigChanged(resource="user", resource_id="bob", action="updated", before={}, after={}, actor="x", verb=RESET_LINE)
+    change = ConfigChanged(resource="user", resource_id="bob", action=action, before={}, after={} if verb else None, actor="x", verb=verb)
     event = Event(
         id=uuid4(),
         source="carillon/directory",
@@ -166,7 +171,7 @@ async def test_calls_before_a_line_was_reset_are_not_in_its_list(bus: Bus, recor
         tenantid="dupont",
         configseq=9,
     )
-    await bus.publish(CONFIG.name, "carillon.dupont.config.user.updated", event.to_json(), str(event.id))
+    await bus.publish(CONFIG.name, f"carillon.dupont.config.user.{action}", event.to_json(), str(event.id))
     after = Timestamp()
     after.FromDatetime(later)
 
@@ -174,11 +179,11 @@ async def test_calls_before_a_line_was_reset_are_not_in_its_list(bus: Bus, recor
         return [each.call_id for each in (await records.ListRecords(pb.ListRecordsRequest(after=after, **where))).records]
 
     async def hidden() -> bool:
-        return await listed(rung_user_id="bob") == ["r1"]
+        return await listed(rung_user_id="bob") == [f"{own}1"]
 
     await eventually(hidden)
-    assert await listed(user_id="bob") == ["r1"]
-    assert await listed(user_id="alice") == await listed() == ["r1", "r0"]
+    assert await listed(user_id="bob") == [f"{own}1"]
+    assert await listed(user_id="alice") == await listed() == [f"{own}1", f"{own}0"]
 
 
 @pytest.mark.parametrize(
