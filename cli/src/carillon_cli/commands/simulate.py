@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import re
 import sys
 from datetime import datetime
 from typing import Any
@@ -20,10 +21,12 @@ from carillon_cli.system import RPC_SECONDS, System, ask, load, readable, system
 from carillon_contracts.call import TraceLine
 from carillon_contracts.languages import LANGUAGES
 
+_NUMBER = re.compile(r"-|\+?[0-9]{1,32}")
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `carillon simulate`."""
-    parser.add_argument("caller", nargs="?", default="", help="a number, or a user's extension; `-`: withheld")
+    parser.add_argument("caller", nargs="?", default="", help="a number, or a user's extension or id; `-`: withheld")
     parser.add_argument("dialled", nargs="?", default="", help="one of the tenant's numbers, or what the user dials")
     parser.add_argument("--at", help="a moment with its offset, 2026-03-02T10:15+01:00; default: now")
     parser.add_argument(
@@ -106,13 +109,15 @@ def told(turn: pb.SimulatedTurn) -> list[str]:
 
 
 def _request(system: System, options: argparse.Namespace) -> pb.SimulateRequest:
-    users = {user["extension"]: user["id"] for user in system.entry(system.tenant(options.tenant))["users"] if user.get("extension")}
-    results = dict(pair.split("=", 1) if "=" in pair else (pair, "") for pair in options.result)
+    known = system.entry(system.tenant(options.tenant))["users"]
+    users = {user["id"]: user["id"] for user in known} | {user["extension"]: user["id"] for user in known if user.get("extension")}
+    if options.caller not in users and not _NUMBER.fullmatch(options.caller):
+        raise CliError(f"{options.caller!r} is neither a number nor a user's extension", "`-` is a caller who shows no number")
     request = pb.SimulateRequest(
         caller="" if options.caller == "-" else options.caller,
         caller_user_id=users.get(options.caller, ""),
         dialled=options.dialled,
-        results=results,
+        results=pairs("--result", options.result),
         keys=options.key,
         queue_result=options.queue,
         plan_draft_id=options.draft,

@@ -120,7 +120,11 @@ def _variables(request: pb.SimulateRequest) -> dict[str, str]:
 
 
 def _assumed(config: TenantConfig, request: pb.SimulateRequest) -> Assumed:
-    wrong = {f"results.{who}": f"{result!r} is no result" for who, result in request.results.items() if result not in _RESULTS}
+    wrong = {
+        f"results.{who}": f"{result!r} is no result: {', '.join(_RESULTS)}"
+        for who, result in request.results.items()
+        if result not in _RESULTS
+    }
     wrong |= {f"causes.{who}": "must be 1 to 127" for who, cause in request.causes.items() if not 1 <= cause <= 127}
     wrong |= {f"queues.{each}": "there is no such queue" for each in request.queues if each not in config.queues}
     wrong |= {name: f"must be 0 to {MAX_SECONDS}" for name in _SECONDS if not 0 <= getattr(request, name) <= MAX_SECONDS}
