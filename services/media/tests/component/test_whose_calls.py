@@ -72,7 +72,7 @@ async def ringing(house: Any, words: Any) -> tuple[Any, Any, str]:
     await house.configure("rights_profile", {"id": "configurer", "rights": [{"resource": "*", "level": "write"}]})
     for name, department in PEOPLE.items():
         await house.configure("user", {"id": name, "last_name": name.title(), "department_id": department})
-    step: app_pb.NextResponse = words.ring("bob", "carol")
+    step: app_pb.NextResponse = words.ring("bob", "carol", seconds=240)
     step.trace.add(subject="queue/help", matched=True, reason="the caller waits for an agent")
     house.application.follow(step)
     anne, bob, carol = [await house.phone(name) for name in PEOPLE]
