@@ -21,7 +21,9 @@ from carillon_kit.ids import Ids
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import UNAVAILABLE
 
-END = "insert into ended_token (tenant, subject) select $1, subject from unnest($2::text[]) as ended (subject)"
+#: Of users by their ids; who has no login has no tokens.
+END = """
+insert into ended_token (tenant, subject) select tenant, 'user/' || user_id from login where tenant = $1 and user_id = any($2::text[])"""
 #: Both in one statement: the lock is free again behind it.
 NOW = """
 with turn as materialized (select pg_advisory_xact_lock(hashtextextended(current_schema() || '/ended_token', 0)))

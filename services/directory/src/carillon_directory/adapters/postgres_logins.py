@@ -192,7 +192,7 @@ class PostgresLogins:
         if row is None:
             return None
         await self.end_family(row["family"])
-        await self._pool.execute(END, row["tenant"], [f"user/{row['user_id']}"])
+        await self._pool.execute(END, row["tenant"], [row["user_id"]])
         return TakenRefresh(row["tenant"], row["user_id"], row["family"], reused=True)
 
     async def end_family(self, family: UUID) -> None:

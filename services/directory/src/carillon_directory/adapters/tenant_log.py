@@ -129,7 +129,7 @@ class PostgresTenantLog:
                 if gone := [each.resource_id for each in changes if each.resource == User.KIND and each.after is None]:
                     for statement in _FORGET_USERS:
                         await connection.execute(statement, tenant_id, gone)
-                if other := [f"user/{each.resource_id}" for each in changes if _allowed_otherwise(each)]:
+                if other := [each.resource_id for each in changes if _allowed_otherwise(each)]:
                     await connection.execute(END, tenant_id, other)
                 yield
         except VersionConflict as conflict:
