@@ -67,6 +67,8 @@ async def compare(system: System, tenant: str, options: argparse.Namespace) -> i
 def compared(told: routing_pb2.ComparePlanResponse) -> list[str]:
     """Who would go elsewhere, the largest group first, with examples."""
     lines = [f"{told.elsewhere} of {told.by_plan} calls by the plan would go elsewhere ({told.read} calls read)"]
+    if not told.read:
+        lines.append("no call of that time is kept: nothing was compared")
     if told.not_followed:
         lines.append(f"{told.not_followed} calls cannot be followed: what their decisions were made of was not kept")
     for group in told.groups:

@@ -41,6 +41,10 @@ def step_text(step: str, details: Details) -> str:
             return f"play {prompts_text(details)}"
         case "gather":
             return f"play {prompts_text(details)} and wait for {details.get('max_digits', '?')} digit(s)"
+        case "wait":
+            keys = f", or until {' or '.join(details['leave_digits'])} is pressed" if details.get("leave_digits") else ""
+            said = f"play {prompts_text(details)} and " if details.get("prompts") else ""
+            return f"{said}wait for at most {int(details.get('max_ms', 0)) / 1000:g} s{keys}"
         case "record":
             labels = ", ".join(f"{key}={value}" for key, value in sorted(details.get("labels", {}).items()))
             return f"record at most {int(details.get('max_ms', 0)) / 1000:g} s" + (f" ({labels})" if labels else "")

@@ -141,6 +141,7 @@ def test_each_step_has_the_trace_of_a_live_one_and_words() -> None:
     lines = [[f"{line.subject}: {line.reason}" for line in turn.trace] for turn in answer.turns]
     assert lines[0][-2:] == ["queue/q: the caller waits for an agent, priority 0", "queue/q: position 1, priority 0, waiting 0 s"]
     assert lines[1] == ["queue/q: longest_idle: offered to agent-anna after 20 s"]
+    assert answer.turns[0].explained.step_sentence == ("“Welcome Vous êtes en position 1.” is spoken; the caller waits for 30 s at most")
     assert [turn.outcome_sentence for turn in answer.turns] == ["The queue has somebody or something for the caller", "user Anna answers"]
 
 

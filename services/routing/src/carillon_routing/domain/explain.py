@@ -105,7 +105,8 @@ def step_sentence(teller: Teller, step: str, details: Mapping[str, Any]) -> str:
             text, count = _spoken(teller, details, ""), details.get("max_digits", 1)
             return book.filled("steps", "gather" if text else "gather_silent", text=text, count=count)
         case "record" | "wait":
-            return book.filled("steps", step, seconds=f"{int(details.get('max_ms', 0)) / 1000:g}")
+            text = _spoken(teller, details, "") if step == "wait" else ""
+            return book.filled("steps", "wait_spoken" if text else step, text=text, seconds=f"{int(details.get('max_ms', 0)) / 1000:g}")
         case "delegate":
             application = str(details.get("application", ""))
             return book.filled("steps", "delegate", application=book.word("words", f"application_{application}", application))
