@@ -137,9 +137,9 @@ def test_a_phone_without_reg_id_is_left_alone_by_one_that_has_it() -> None:
 
 def test_over_a_connection_of_its_own_a_phone_comes_back_soon_and_one_with_outbound_is_told_how_often_to_ask() -> None:
     stream = FLOW._replace(transport="tcp")
-    limits = RegistrarSettings(max_connection_expires=120, flow_timer=30)
+    limits = RegistrarSettings(max_connection_expires=60, max_flow_expires=120, flow_timer=30)
     plain = register(message("<sip:a@192.0.2.9>", expires="600"), (), stream, NOW, limits)
-    assert plain.headers == (("Contact", "<sip:a@192.0.2.9>;expires=120"),)
+    assert plain.headers == (("Contact", "<sip:a@192.0.2.9>;expires=60"),)
     kept = register(flowing(1), (), stream, NOW, limits)
     assert dict(kept.headers)["Flow-Timer"] == "30"
     assert kept.bindings[0].expires_at == NOW + 120

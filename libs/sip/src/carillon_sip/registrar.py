@@ -44,14 +44,16 @@ class RegistrarSettings:
     """Limits of a registration, in seconds and bindings per address of record.
 
     `max_connection_expires`: over a connection of the phone's own, which may die with our process without its noticing before it refreshes.
-    `flow_timer`: within this a phone with outbound sends keep-alives, so that it notices (RFC 5626 section 4.4.1).
+    `flow_timer`: within this a phone with outbound sends keep-alives, so that it notices (RFC 5626 section 4.4.1); it may have
+    `max_flow_expires`.
     """
 
     min_expires: int = 60
     max_expires: int = 3600
     default_expires: int = 3600
     max_bindings: int = 10
-    max_connection_expires: int = 120
+    max_connection_expires: int = 60
+    max_flow_expires: int = 120
     flow_timer: int = 30
 
 
@@ -179,7 +181,7 @@ def _apply_contact(
 ) -> None:
     seconds = _expires(request, contact, settings)
     if flow.reliable and "path" not in request.headers:
-        seconds = min(seconds, settings.max_connection_expires)
+        seconds = min(seconds, settings.max_flow_expires if outbound else settings.max_connection_expires)
     if seconds and instance_of(contact.uri) is not None and contact.uri.host.lower() == request.to.uri.host.lower():
         raise _Refused(403)  # A GRUU of ours as Contact would lead back to itself (RFC 5627 section 5.1).
     instance = unquote_string(contact.parameter("+sip.instance") or "")[:_INSTANCE_LENGTH]
