@@ -51,7 +51,8 @@ SHAPES: Mapping[str, str] = {
     "number": r"\S+|a withheld number",
     "value": r"'.*'|\".*\"",
     "name": r"\S+",
-    "country": r"[A-Z]{2}|",
+    # Several: of the tenant, and of sites in other countries.
+    "country": r"(?:[A-Z]{2}(?: or [A-Z]{2})*)?",
     "key": r"\S+",
     "prefix": r"\S+",
     "url": r"\S+",
