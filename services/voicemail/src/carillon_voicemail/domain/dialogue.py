@@ -36,8 +36,9 @@ MIN_MS = 1000
 FINISH_DIGITS = "#"
 #: Pressed during the greeting of a box that has a PIN: whose box it is listens.
 LISTEN_DIGIT = "*"
-#: Between the end of the greeting and the beep where a digit may come.
-_LISTEN_MS = 100
+#: Between the end of the greeting and the beep where a digit may come. A digit ends the greeting when it begins and is told when it ends:
+#: longer than a key is held.
+_LISTEN_MS = 1000
 _LANGUAGE = re.compile(r"[a-z]{2}(-[A-Z]{2})?")
 
 

@@ -57,7 +57,8 @@ FIRST_MS, NEXT_MS = 8000, 4000
 #: Messages that are gone through in one call.
 MAX_MESSAGES = 100
 MAX_GREETING_MS, MIN_GREETING_MS, GREETING_SILENCE_MS = 60_000, 500, 5000
-_SPEAK_MS = 100
+#: Longer than a key is held.
+_SPEAK_MS = 1000
 _PIN = re.compile(r"[0-9]{4,12}")
 _NUMBER = re.compile(r"\+?[0-9]{2,15}")
 
