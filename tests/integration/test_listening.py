@@ -43,11 +43,16 @@ async def hears_the_message(ear: Baresip, seconds: float = 1) -> None:
 
 async def leaves_a_message(system: System, caller: Baresip) -> None:
     """Claire has no phone that rings: her box answers, the hash key ends its greeting, and the phone says its tone."""
+    before = set(system.data.rglob("spool/recordings/*.wav"))
     await dial(system, caller, "104")
     await type_digits(caller, "#")
     await holds(lambda: caller.heard().tone_seconds(1000) > 0, "the tone after which to speak", 60)
-    enough = 8000 * 2  # bytes of what it says
-    await holds(lambda: any(path.stat().st_size > enough for path in system.data.rglob("spool/recordings/*.wav")), "it is recorded", 30)
+
+    def recorded() -> bool:
+        """Two seconds or more of this message."""
+        return any(path.stat().st_size > 32_000 for path in system.data.rglob("spool/recordings/*.wav") if path not in before)
+
+    await holds(recorded, "it is recorded", 30)
     await caller.command("hangup")
     await holds(lambda: closed(caller), "the end")
     await becomes(system, "new")
