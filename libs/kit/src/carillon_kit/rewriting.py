@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import asyncpg
+
 #: Subjects are `<system>.<tenant>. ...`, or have the tenant as their fourth part.
 _FORGET_LETTERS = """
 delete from dead_letter
@@ -47,6 +49,8 @@ class Columns:
     scope: str = "tenant = $1"
     #: Type of the columns in `documents`.
     type: str = "jsonb"
+    #: Texts are in the table's key: a row whose new name stands there already is the same one told again, and goes.
+    in_key: bool = False
 
 
 def patterns(words: Sequence[str]) -> list[str]:
@@ -81,9 +85,21 @@ async def rewrite_rows(connection: Any, columns: Columns, tenant: str, rewriter:
         if new:
             sets = ", ".join(f"{name} = {_cast(kind, number)}" for number, (name, (kind, _)) in enumerate(new.items(), start=2))
             statement = f"update {columns.table} set {sets} where ctid = $1::text::tid"
-            await connection.execute(statement, row["place"], *(after for _, after in new.values()))
+            values = (row["place"], *(after for _, after in new.values()))
+            if columns.in_key:
+                await _rename(connection, columns.table, statement, values)
+            else:
+                await connection.execute(statement, *values)
             changed += 1
     return changed
+
+
+async def _rename(connection: Any, table: str, statement: str, values: tuple[Any, ...]) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(statement, *values)
+    except asyncpg.UniqueViolationError:
+        await connection.execute(f"delete from {table} where ctid = $1::text::tid", values[0])
 
 
 async def forget_letters(connection: Any, tenant: str, words: Sequence[str]) -> int:

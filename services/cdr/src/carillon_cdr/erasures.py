@@ -18,8 +18,8 @@ from carillon_kit.rewriting import Columns, forget_letters, rewrite_rows
 CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="cdr-erasures", subject=ORDERED, ack_wait=120)
 _EVENTS = (Columns("call_event", blobs=("body",)), Columns("call_event_conflict", blobs=("body",)))
 _RECORDS = Columns("call_record", texts=("caller", "dialled", "answered_by"), documents=("data",), type="json")
-_SHARES = Columns("call_record_of", texts=("whose",))
-_RESETS = Columns("line_reset", texts=("user_id",))
+_SHARES = Columns("call_record_of", texts=("whose",), in_key=True)
+_RESETS = Columns("line_reset", texts=("user_id",), in_key=True)
 _RECORDINGS = Columns("recording", texts=("deleted_by",), documents=("labels",))
 
 

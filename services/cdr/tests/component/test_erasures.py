@@ -100,3 +100,17 @@ async def test_a_recording_that_law_makes_keep_stays_without_the_name(pool: Any)
     assert await objects.get(name)
     (kept,) = await pool.fetch("select labels, deleted_at from recording")
     assert (PSEUDONYM in str(kept["labels"]), kept["deleted_at"]) == (True, None)
+
+
+async def test_what_is_told_again_under_the_pseudonym_is_one_with_what_was_known(pool: Any) -> None:
+    """The log tells the same deletion once more when it is rewritten, and a call that goes on was renamed in the round before."""
+    objects = MemoryObjectStore()
+    await call(pool, "acme", "c1", "zoe", objects)
+    for name in ("zoe", PSEUDONYM):
+        await pool.execute("insert into line_reset (tenant, user_id, reset_at) values ('acme', $1, $2)", name, AT)
+    await pool.execute(
+        "insert into call_record_of (tenant, call_id, whose, started_at) values ('acme', 'c1', $1, $2)", f"user/{PSEUDONYM}", AT
+    )
+    await obeyed(pool, order(), objects)
+    assert await pool.fetchval("select array_agg(user_id) from line_reset") == [PSEUDONYM]
+    assert await pool.fetchval("select array_agg(whose) from call_record_of") == [f"user/{PSEUDONYM}"]

@@ -30,7 +30,7 @@ HELD, EXISTS, STALE = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ALREA
 
 
 @pytest.fixture
-def operator(port: int, client: Client) -> grpc.aio.Channel:
+async def operator(port: int, client: Client) -> grpc.aio.Channel:
     return client(port)
 
 

@@ -19,7 +19,7 @@ _THEIRS = "delete from message where tenant = $1 and mailbox_id = any($2::text[]
 _TRIES = "delete from conference_tries where tenant = $1 and caller ilike any($2::text[])"
 #: Nobody is left to read them.
 _UNSENT = "delete from letter_job where tenant = $1 and state in ('pending', 'sending') and body::text like '%' || $2::text || '%'"
-_RESETS = Columns("line_reset", texts=("mailbox_id",))
+_RESETS = Columns("line_reset", texts=("mailbox_id",), in_key=True)
 _ROWS = {
     "messages": (Columns("message", texts=("caller_number", "caller_name")),),
     "letters": (
