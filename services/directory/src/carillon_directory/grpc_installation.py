@@ -144,8 +144,8 @@ class InstallationBatch:
                 sold[item.id] = item.message.reseller_id
         for name in asked.known.keys() - asked.after.keys():
             check_free(asked.after, sold.items(), name)
-        for name, seller in sold.items():
-            if seller and seller != before.get(name) and (reason := tree.full(asked.after, seller, [*sold.values()], 0)):
+        for seller in sorted({each for name, each in sold.items() if each and each != before.get(name)}):
+            if reason := tree.full(asked.after, seller, [*sold.values()], 0):
                 raise FailedPrecondition([("SUBSCRIPTION", "reseller.max_tenants", reason)])
 
 
@@ -201,6 +201,7 @@ def _changes(item: _Item, asked: _Asked, executed: dict[str, Executed]) -> list[
     if item.noun == Tenant.__name__:
         return applied(executed[item.id].changes)
     before, after = asked.moves[item.id]
-    fact = "created" if before is None else "updated" if after is not None else "deleted"
-    fields = differing(dump(before), dump(after)) if before is not None and after is not None else ()
-    return [pb.AppliedChange(resource=item.kind, resource_id=item.id, fact=fact, fields=fields)]
+    if before is None or after is None:
+        return [pb.AppliedChange(resource=item.kind, resource_id=item.id, fact="created" if before is None else "deleted")]
+    fields = differing(dump(before), dump(after))
+    return [pb.AppliedChange(resource=item.kind, resource_id=item.id, fact="updated", fields=fields)] if fields else []

@@ -11,8 +11,8 @@ from carillon_contracts.config import Reseller
 from carillon_directory.adapters.postgres_resellers import By, PostgresResellers, Resellers
 from carillon_directory.adapters.proto_mapping import to_document, to_message
 from carillon_directory.domain import resellers as tree
+from carillon_directory.domain import texts
 from carillon_directory.domain.documents import dump, patched
-from carillon_directory.domain.texts import text_error
 from carillon_directory.grpc_common import moment_of, page_of, paged, paths_of, position_of, required, seen_of, struct_of, tenants_of
 from carillon_directory.handlers import Directory
 from carillon_kit import pages
@@ -87,6 +87,8 @@ class ResellerServicer(ResellerServiceServicer):
 
 def parsed(document: Mapping[str, Any]) -> Reseller:
     """By itself. Raises `InvalidArgument` with every field that is wrong."""
+    if unfit := {f"reseller.{each.field}": each.reason for each in texts.violations(document)}:
+        raise InvalidArgument(unfit)
     try:
         return Reseller.model_validate({name: value for name, value in document.items() if name != "etag"})
     except ValidationError as error:
@@ -129,6 +131,6 @@ def _change(each: tree.Changed) -> pb.ResellerChange:
 
 def by(request: Any) -> By:
     """Who asks, and why. Raises `InvalidArgument`."""
-    if reason := text_error(request.reason):
+    if reason := texts.text_error(request.reason):
         raise InvalidArgument({"reason": reason})
     return current_principal().subject, request.reason

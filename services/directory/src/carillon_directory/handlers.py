@@ -38,6 +38,7 @@ Moment = int | datetime | None
 _TENANT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 #: A company of more resources is made while the collector rests (`growing`).
 _MANY = 500
+_NUL = Invalid((Violation("tenant.id", "must not contain NUL"),))
 #: Changes that are read from the log at once: ten milliseconds or so of the loop.
 _STEP = 500
 _NO_END = 2**31 - 1
@@ -234,7 +235,7 @@ class Directory:
     async def execute(self, tenant_id: str, command: Command, *, dry_run: bool = False) -> Executed | Refused:
         """Decide and store; raises `TooBusy` after `attempts` decisions that writers in other processes outran."""
         if "\0" in tenant_id:
-            return Invalid((Violation("tenant.id", "must not contain NUL"),))
+            return _NUL
         lock = self._writing.setdefault(tenant_id, asyncio.Lock())
         large = isinstance(command, ApplyCompany) and sum(map(len, command.documents.values())) > _MANY
         async with lock:
@@ -272,6 +273,8 @@ class Directory:
             held: set[Claim] = set()
             free: set[Claim] = set()
             for tenant_id, command in commands.items():
+                if "\0" in tenant_id:
+                    return tenant_id, _NUL
                 config, wanted = await self._states.current(tenant_id), wanted_claims(command)
                 taken = (await self._log.taken_elsewhere(tenant_id, wanted) - free) | (wanted & held)
                 decision = decide(config, command, taken, await self._states.index(config), self._clock.now().date())

@@ -32,7 +32,7 @@ class Asked:
     @property
     def of_all(self) -> bool:
         """Whether each that is read is one of them."""
-        return not (self.resource or self.resource_id or self.seen)
+        return self.seen is None and (self.of_one or not (self.resource or self.resource_id))
 
     def matches(self, change: ConfigChanged) -> bool:
         """But for `seen`."""

@@ -97,6 +97,7 @@ async def test_tenants_and_resellers_are_listed_changed_and_told_of(carillon: Ru
     made = ["+ reseller riviera", "+ tenant bonnard", "+ tenant cosset"]
     assert await applied(ABOVE, "--dry-run") == [*made, "3 resources would change"]
     assert await applied(ABOVE, "--reason", "they begin") == [*made, "3 resources changed"]
+    assert await applied(ABOVE) == ["the installation holds all of it already"]
     assert "cosset" in await carillon("tenants")
     listed = await carillon("tenants", "--filter", "reseller_id = riviera")
     assert [line.split() for line in listed.splitlines()[1:]] == [["bonnard", "bonnard.example", "riviera"]]

@@ -431,6 +431,11 @@ async def test_the_tree_is_kept_whole(tree: int, client: Client) -> None:
     assert await code(update(id="west", parent_reseller_id="nobody")) == INVALID
     assert await code(update(id="west", etag="0", display_name="W")) == grpc.StatusCode.ABORTED
     assert (await update(id="west", display_name="West SA")).reseller.etag == "2"
+    assert (await update(id="west", display_name="West SA")).reseller.etag == "2", "nothing was changed"
+    for name in ("a\0b", "a\nb", "x" * 2001):
+        assert await code(update(id="west", display_name=name)) == INVALID
+        named = pb.CreateResellerRequest(reseller=pb.Reseller(id="named", display_name=name))
+        assert await code(resellers.CreateReseller(named)) == INVALID
     assert await code(update(id="nobody", display_name="W")) == MISSING
     again = pb.CreateResellerRequest(reseller=pb.Reseller(id="west"))
     assert await code(resellers.CreateReseller(again)) == grpc.StatusCode.ALREADY_EXISTS

@@ -108,6 +108,9 @@ class PostgresResellers:
 
 
 async def _put(connection: Any, by: By, before: Reseller | None, reseller: Reseller) -> Reseller:
+    """As it is kept; one that stays as it was was not changed."""
+    if before is not None and reseller.model_copy(update={"etag": before.etag}) == before:
+        return before
     etag: int = await connection.fetchval(_PUT, reseller.id, reseller.model_dump(mode="json", exclude={"etag"}, exclude_none=True))
     kept = reseller.model_copy(update={"etag": str(etag)})
     await connection.execute(_TOLD, *by, reseller.id, _whole(before), _whole(kept))
