@@ -43,14 +43,15 @@ async def hears_the_message(ear: Baresip, seconds: float = 1) -> None:
 
 async def leaves_a_message(system: System, caller: Baresip) -> None:
     """Claire has no phone that rings: her box answers, the hash key ends its greeting, and the phone says its tone."""
-    before = set(system.data.rglob("spool/recordings/*.wav"))
+    folder = system.data / "media" / "spool" / "recordings"
+    before = set(folder.glob("*.wav"))
     await dial(system, caller, "104")
     await type_digits(caller, "#")
     await holds(lambda: caller.heard().tone_seconds(1000) > 0, "the tone after which to speak", 60)
 
     def recorded() -> bool:
         """Two seconds or more of this message."""
-        return any(path.stat().st_size > 32_000 for path in system.data.rglob("spool/recordings/*.wav") if path not in before)
+        return any(path.stat().st_size > 32_000 for path in folder.glob("*.wav") if path not in before)
 
     await holds(recorded, "it is recorded", 30)
     await caller.command("hangup")

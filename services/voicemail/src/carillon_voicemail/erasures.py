@@ -12,11 +12,13 @@ from carillon_kit.orders import Counts, Orders, Wake
 from carillon_kit.rewriting import Columns, forget_letters, patterns, rewrite_rows
 from carillon_voicemail.adapters.greetings import drop_greetings
 from carillon_voicemail.adapters.letters_kept import KeptLetters
+from carillon_voicemail.adapters.pin_tries import tried_box
 from carillon_voicemail.adapters.postgres_messages import delete_audio
 
 CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="voicemail-erasures", subject=ORDERED, ack_wait=120)
 _THEIRS = "delete from message where tenant = $1 and mailbox_id = any($2::text[]) returning object"
-_TRIES = "delete from conference_tries where tenant = $1 and caller ilike any($2::text[])"
+#: By them, and at their boxes.
+_TRIES = "delete from conference_tries where tenant = $1 and (caller ilike any($2::text[]) or room_id = any($3::text[]))"
 #: Nobody is left to read them.
 _UNSENT = "delete from letter_job where tenant = $1 and state in ('pending', 'sending') and body::text like '%' || $2::text || '%'"
 _RESETS = Columns("line_reset", texts=("mailbox_id",), in_key=True)
@@ -48,7 +50,8 @@ async def carry_out(connection: Any, order: Order, objects: ObjectStore, letters
     await delete_audio(connection, objects, gone)
     await drop_greetings(connection, objects, order.tenant, list(order.data.mailbox_ids))
     counts: Counts = {"messages_deleted": len(gone), "letter_copies_deleted": copies}
-    await connection.execute(_TRIES, order.tenant, patterns(order.cleaner.needles))
+    boxes = [tried_box(each) for each in order.data.mailbox_ids]
+    await connection.execute(_TRIES, order.tenant, patterns(order.cleaner.needles), boxes)
     await rewrite_rows(connection, _RESETS, order.tenant, order.cleaner)
     for what, tables in _ROWS.items():
         counts[what] = sum([await rewrite_rows(connection, each, order.tenant, order.cleaner) for each in tables])

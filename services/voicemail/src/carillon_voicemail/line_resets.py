@@ -57,7 +57,7 @@ class LineResets:
             await connection.execute(_RESET, *box, at)
             gone = [row["object"] for row in await connection.fetch(_GONE, *box, at)]
             await delete_audio(connection, self._objects, gone)
-            await drop_greetings(connection, self._objects, event.tenantid, [mailbox_id])
+            await drop_greetings(connection, self._objects, event.tenantid, [mailbox_id], at)
             if gone:
                 changed = self._changed(event, mailbox_id, *await counts(connection, *box))
                 await outbox.put(connection, MAILBOXES.name, [(changed.id, mailbox_subject(*box, "changed"), changed.to_json())])

@@ -13,7 +13,7 @@ from carillon_kit.errors import InvalidArgument
 from carillon_kit.logs import get_logger
 from carillon_voicemail.adapters.greetings import Greetings
 from carillon_voicemail.adapters.mailbox_pins import MailboxPins
-from carillon_voicemail.adapters.pin_tries import PinTries, hash_of, is_pin
+from carillon_voicemail.adapters.pin_tries import PinTries, hash_of, is_pin, tried_box
 from carillon_voicemail.adapters.postgres_messages import PostgresMessages
 from carillon_voicemail.domain import dialogue, listening
 from carillon_voicemail.domain import listening_state as known
@@ -95,7 +95,7 @@ class ListeningApplication:
         async def compare() -> Verdict:
             return "right" if await is_pin(kept, outcome.digits) else "wrong"
 
-        thing, attempt = f"mailbox:{cursor.mailbox_id or cursor.box}", f"{facts.call.call_id}/{cursor.tries}" if facts.call.call_id else ""
+        thing, attempt = tried_box(cursor.mailbox_id or cursor.box), f"{facts.call.call_id}/{cursor.tries}" if facts.call.call_id else ""
         verdict = await self.tries.judged(tenant, thing, facts.call.caller_number, compare, attempt)
         return "locked" if verdict is None else verdict
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,6 +14,7 @@ from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import fresh_database
 from carillon_voicemail.adapters.letters_kept import KeptLetters
 from carillon_voicemail.adapters.maildir import Maildir
+from carillon_voicemail.adapters.pin_tries import PinTries, tried_box
 from carillon_voicemail.erasures import carry_out
 from carillon_voicemail.ports import Mail
 
@@ -62,6 +63,10 @@ async def obeyed(pool: Any, objects: MemoryObjectStore, folder: Maildir | None =
         return await carry_out(connection, ORDER, objects, KeptLetters(folder))
 
 
+async def wrong() -> Literal["wrong"]:
+    return "wrong"
+
+
 async def test_what_is_theirs_goes_and_what_others_have_of_them_stays_without_a_name(pool: Any) -> None:
     objects = MemoryObjectStore()
     own = await message(pool, objects, "box-of-zoe", b"for zoe", ["zoe@acme.example"])
@@ -75,8 +80,12 @@ async def test_what_is_theirs_goes_and_what_others_have_of_them_stays_without_a_
         " values ('acme', 'c', 1, 'r', 'm', 'Room', 'Zoé Quill', '+41791234567', true, $1)",
         AT,
     )
+    tries = PinTries(pool, timeout=10)
+    for box in ("box-of-zoe", "box-of-bob"):
+        await tries.judged("acme", tried_box(box), "+41790000009", wrong)
     counts = await obeyed(pool, objects)
     assert counts["messages_deleted"] == 2
+    assert {row["room_id"] for row in await pool.fetch("select room_id from conference_tries")} == {tried_box("box-of-bob")}
     with pytest.raises(ObjectNotFound):
         await objects.get(own)
     assert await objects.get(shared) == b"for both"

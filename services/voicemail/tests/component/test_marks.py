@@ -60,6 +60,11 @@ async def test_by_phone_new_ones_come_first_and_deleted_ones_only_while_they_are
     assert (await messages.by_phone("dupont", "main", (), 10))[0].message_id == three.message_id
     assert await heard() == {one.message_id, three.message_id}
     assert await heard(two.message_id) == {one.message_id, two.message_id, three.message_id}
+    # A box with more than is looked at: what is gone through is there whatever became of it.
+    spoken_of = await messages.by_phone("dupont", "main", (one.message_id, two.message_id), 2)
+    assert {message.message_id for message in spoken_of} == {one.message_id, two.message_id}
+    of_all = await messages.by_phone("dupont", "main", (one.message_id, two.message_id), 3)
+    assert of_all[0].message_id == three.message_id
     assert {each.state for each in await messages.list("dupont", "main", None, 10)} == {NEW, SAVED}
     assert {each.state for each in await messages.list("dupont", "main", None, 10, deleted=True)} == {NEW, SAVED, DELETED}
 

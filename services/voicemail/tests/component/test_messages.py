@@ -24,6 +24,7 @@ from carillon_kit.clock import ManualClock
 from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.object_store import MemoryObjectStore, ObjectNotFound
 from carillon_kit.testing import eventually
+from carillon_voicemail.adapters.greetings import Greetings
 from carillon_voicemail.adapters.maildir import Maildir
 from carillon_voicemail.adapters.postgres_mail_jobs import PostgresMailJobs
 from carillon_voicemail.adapters.postgres_messages import LOCK, PostgresMessages
@@ -296,6 +297,22 @@ async def test_a_line_that_is_reset_leaves_no_message_in_its_mailbox_but_what_ca
     assert Event.from_json(last).data == {"mailbox_id": "main", "new": 0, "old": 0}
     await resets.handle(delivered(line_reset("other", START - timedelta(seconds=1)), reset))
     assert len(await messages.list("dupont", "other", None, 10)) == 1
+
+
+@pytest.mark.feature("D-18")
+async def test_a_greeting_that_was_spoken_after_a_reset_stays_when_the_reset_is_told_again(pool: "Pool[Any]") -> None:
+    objects = Kept()
+    greetings = Greetings(pool, objects, timeout=10)
+    resets = LineResets(pool, objects, lambda: None)
+    await greetings.keep("dupont", "main", "before")
+    await pool.execute("update greeting set recorded_at = $1", START)
+    reset = delivered(line_reset("main", START + timedelta(seconds=1)))
+    await resets.handle(reset)
+    assert (await greetings.of("dupont", "main"), objects.deleted) == ("", ["before"])
+    await greetings.keep("dupont", "main", "after")
+    await pool.execute("update greeting set recorded_at = $1", START + timedelta(seconds=2))
+    await resets.handle(reset)
+    assert (await greetings.of("dupont", "main"), objects.deleted) == ("after", ["before"])
 
 
 @pytest.mark.feature("D-18")

@@ -194,7 +194,17 @@ def test_calling_back_is_routings_and_from_a_users_phone_alone() -> None:
     assert Talk(message(1)).press("1", "5").last.step == Dial("+41791234567")
     assert Talk(message(1, caller="")).press("1", "5").says == [EN.not_returned, EN.menu]
     trusted = config(trusted_numbers=[OUTSIDE.caller_number])
-    assert Talk(message(1), call=OUTSIDE, of=trusted).press("1", "5").says == [EN.not_returned, EN.menu]
+    assert Talk(message(1), call=OUTSIDE, of=trusted, arguments={"mailbox_id": "main"}).press("1", "5").says == [EN.not_returned, EN.menu]
+
+
+def test_who_dialled_another_box_calls_back_and_whom_a_user_sent_there_does_not() -> None:
+    """A call that Ben transfers, or his phone deflects, comes in his name, whoever it is: what they dial is not at his cost."""
+    box = Talk(message(1), arguments={"listen": "box", "box": "101", "language": "en"}, of=config(pin_hash=HASH))
+    assert box.comes(Gathered("4712"), "right").press("1", "5").last.step == Dial("+41791234567")
+    sent = Talk(message(1), call=CallFacts("102", "", "101", "ben"), of=config(pin_hash=HASH))
+    sent.last = listening.ask_pin(Cursor(State.PIN, "main", "en"), "star during the greeting")
+    assert sent.comes(Gathered("4712"), "right").says == [EN.one_new, EN.listen, EN.main]
+    assert sent.press("1", "5").says == [EN.not_returned, EN.menu]
 
 
 @pytest.mark.feature("V-5")

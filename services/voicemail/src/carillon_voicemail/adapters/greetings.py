@@ -1,5 +1,6 @@
 """Greetings that were spoken by phone, in Postgres; their audio is in the object store, and goes when another one comes."""
 
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -12,7 +13,9 @@ _GET = "select object from greeting where tenant = $1 and mailbox_id = $2"
 _KEEP = """
 insert into greeting (tenant, mailbox_id, object) values ($1, $2, $3)
     on conflict (tenant, mailbox_id) do update set object = $3, recorded_at = clock_timestamp()"""
-_DROP = "delete from greeting where tenant = $1 and mailbox_id = any($2::text[]) returning object"
+_DROP = """
+delete from greeting
+ where tenant = $1 and mailbox_id = any($2::text[]) and recorded_at <= coalesce($3::timestamptz, recorded_at) returning object"""
 
 
 class Greetings:
@@ -42,7 +45,7 @@ class Greetings:
             await drop_greetings(connection, self._objects, tenant, [mailbox_id])
 
 
-async def drop_greetings(connection: Any, objects: ObjectStore, tenant: str, mailbox_ids: list[str]) -> None:
-    """Of these boxes, with their audio, in the caller's transaction."""
-    gone = [row["object"] for row in await connection.fetch(_DROP, tenant, mailbox_ids)]
+async def drop_greetings(connection: Any, objects: ObjectStore, tenant: str, mailbox_ids: list[str], until: datetime | None = None) -> None:
+    """Of these boxes, with their audio, in the caller's transaction; `until`: not those that were spoken later."""
+    gone = [row["object"] for row in await connection.fetch(_DROP, tenant, mailbox_ids, until)]
     await delete_audio(connection, objects, gone)

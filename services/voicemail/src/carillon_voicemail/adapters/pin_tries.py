@@ -64,6 +64,11 @@ class PinTries:
         return verdict
 
 
+def tried_box(mailbox_id: str) -> str:
+    """What a mailbox is called among the things that PINs open."""
+    return f"mailbox:{mailbox_id}"
+
+
 async def is_pin(kept: str, typed: str) -> bool:
     """Whether an argon2 hash is that of what was typed; no other thread waits meanwhile."""
     if not kept or not typed:

@@ -42,10 +42,10 @@ _BOX = "select mailbox_id from message where tenant = $1 and message_id = $2"
 _MARK = """
 update message set mark = $3, marked_at = clock_timestamp() where tenant = $1 and message_id = $2 and mark <> $3"""
 _PURGE = "delete from message where mark = 'deleted' and marked_at < clock_timestamp() - $1::interval returning object"
-#: New ones first, each kind in the order of coming; `$3`: those too that have just been deleted.
+#: `$3`: those that are gone through, also if they have just been deleted; then new ones, each kind in the order of coming.
 _BY_PHONE = """
  where m.tenant = $1 and m.mailbox_id = $2 and (m.mark <> 'deleted' or m.message_id = any($3::uuid[]))
- order by m.mark <> 'new', m.received_at, m.message_id limit $4"""
+ order by m.message_id <> all($3::uuid[]), m.mark <> 'new', m.received_at, m.message_id limit $4"""
 _SELECT = f"select {MESSAGE_COLUMNS}, j.state from message m left join mail_job j using (message_id)"
 _GET = f"{_SELECT} where m.tenant = $1 and m.message_id = $2"
 _LIST = f"""{_SELECT}
@@ -158,10 +158,11 @@ class PostgresMessages:
         return message
 
     async def by_phone(self, tenant: str, mailbox_id: str, also: Sequence[UUID], limit: int) -> Sequence[Message]:
-        """What is listened to, new ones first, each kind in the order of coming; `also`: of these those too that are deleted."""
+        """What is listened to, new ones first, each kind in the order of coming; `also`: these in any case, those too that are deleted."""
         async with acquired(self._pool, self._timeout) as connection:
             rows = await connection.fetch(_SELECT + _BY_PHONE, tenant, mailbox_id, list(also), limit, timeout=self._timeout)
-        return [read_message(row) for row in rows]
+        found = map(read_message, rows)
+        return sorted(found, key=lambda each: (each.state is not MessageState.NEW, each.received_at, each.message_id))
 
     async def purge(self, after: timedelta) -> int:
         """What was deleted so long ago goes, with its audio; how many."""

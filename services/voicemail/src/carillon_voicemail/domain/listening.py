@@ -71,10 +71,11 @@ def trusts(mailbox: Mailbox | None, call: CallFacts) -> bool:
 def begin(facts: Facts, arguments: Mapping[str, str], language: str) -> Decision:
     """The caller was sent here to listen; `language` if the arguments have none. Who is not known by their phone gives a PIN."""
     language = arguments.get("language", "") or language
+    dialled = LISTEN in arguments
     if arguments.get(LISTEN) == "box":
-        box = arguments.get(BOX, "")
-        return _to_box(facts, Cursor(State.BOX, "", language), box) if box else _ask_box(Cursor(State.BOX, "", language))
-    cursor = Cursor(State.MAIN, arguments.get("mailbox_id", ""), language)
+        box, cursor = arguments.get(BOX, ""), Cursor(State.BOX, "", language, calls_back=dialled)
+        return _to_box(facts, cursor, box) if box else _ask_box(cursor)
+    cursor = Cursor(State.MAIN, arguments.get("mailbox_id", ""), language, calls_back=dialled)
     mailbox = facts.config.mailboxes.get(cursor.mailbox_id)
     if mailbox is None:
         return _goodbye(cursor, sentences_in(language).unknown_mailbox, "there is no such mailbox", matched=False)
@@ -170,7 +171,7 @@ def _main(facts: Facts, cursor: Cursor, reason: str, before: str = "") -> Decisi
     new = sum(message.state is MessageState.NEW for message in there)
     ids = tuple(str(message.message_id) for message in there[:MAX_MESSAGES])
     tries = cursor.tries if cursor.state is State.MAIN else 0
-    at = Cursor(State.MAIN, cursor.mailbox_id, cursor.language, messages=ids, tries=tries)
+    at = Cursor(State.MAIN, cursor.mailbox_id, cursor.language, messages=ids, tries=tries, calls_back=cursor.calls_back)
     listen = (phrases.listen,) if there else ()
     counts = _counts(phrases, cursor.language, new, len(there) - new)
     return _gather(at, f"{reason}; {new} new and {len(there) - new} old messages", before, *counts, *listen, phrases.main)
@@ -285,8 +286,9 @@ def _delete_or_not(cursor: Cursor, message: Message) -> Decision:
 
 def _call_back(facts: Facts, cursor: Cursor, message: Message) -> Decision:
     phrases, number = phrases_in(cursor.language), message.caller_number
-    if not facts.call.user_id or not _NUMBER.fullmatch(number):
-        reason = "the caller's number was withheld" if facts.call.user_id else "only a user's phone calls back"
+    own = cursor.calls_back and bool(facts.call.user_id)
+    if not own or not _NUMBER.fullmatch(number):
+        reason = "the caller's number was withheld" if own else "only a user's phone that dialled it calls back"
         return _gather(cursor, reason, phrases.not_returned, phrases.menu)
     return Decision(Dial(number), cursor, _trace(cursor, True, "calls back who left the message", number))
 

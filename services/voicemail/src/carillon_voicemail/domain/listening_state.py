@@ -52,6 +52,9 @@ class Cursor:
     object: str = ""
     #: A hash of the new PIN, until it is typed again.
     pin_hash: str = ""
+    #: A user's own phone dialled to listen: who hears this has the user's rights. Whom a user sent to a box, by transfer or deflection,
+    #: comes in the user's name, but is somebody else.
+    calls_back: bool = False
 
     def to_bytes(self) -> bytes:
         """As JSON."""
