@@ -129,6 +129,8 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         auditor = BusAnnouncer(bus, ids, settings.node, AUDIT.name)
         tasks.start(auditor.run(), "audit events")
         cache = ObjectCache(settings.data / "audio", objects, max_bytes=settings.audio_cache_bytes)
+        # Messages among it: a file stays while it is heard, and goes when the next one comes.
+        heard = ObjectCache(settings.data / "heard", objects, max_bytes=0)
         sounds = TenantSounds(accounts.config, cache, settings.data / "prompts" / "offsets")
         studio, voices = Studio(), PromptSets(settings.prompt_sets or settings.data / "prompt-sets")
         tasks.start(voices.follow(), "prompt sets")
@@ -136,8 +138,8 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
 
         async def recorded(name: str) -> Path | None:
             """What a call has recorded: on this disk, or in the object store."""
-            cache.adopt(name, spool.path_of(name))
-            return await cache.get(name)
+            heard.adopt(name, spool.path_of(name))
+            return await heard.get(name)
 
         node = assemble(settings, opened, accounts, mailboxes, log, spool, announcer, auditor, ids, sounds, applications, recorded, voices)
         tapes = _conferences(settings, node.board, opened.plane, spool, bus, ids, tasks)
@@ -185,7 +187,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         configuration.on_change = configured
         tasks.start(resync.run(), "check-sync")
         tasks.start(node.trunks.run(), "trunks")
-        await stack.enter_async_context(erasures.obeying(bus, settings.postgres_dsn, objects, accounts, opened.journal, cache))
+        await stack.enter_async_context(erasures.obeying(bus, settings.postgres_dsn, objects, accounts, opened.journal, cache, heard))
         yield Running(
             node.sip.bound,
             port,

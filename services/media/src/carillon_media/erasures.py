@@ -84,8 +84,9 @@ class ErasureSubscriber:
         return count
 
 
-async def clear_files(bus: Bus, journal: Journal, cache: ObjectCache) -> None:
-    """Take out of this node's files what is erased, order by order, until cancelled; `purge_journal` what is of calls under way."""
+async def clear_files(bus: Bus, journal: Journal, cache: ObjectCache, heard: ObjectCache) -> None:
+    """Take out of this node's files what is erased, order by order, until cancelled; `purge_journal` what is of calls under way. Whose
+    the messages are that were `heard` here is not known: all go."""
     async for message in bus.follow(ERASURES.name, ORDERED):
         try:
             order = read_order(message.subject, message.data)
@@ -93,6 +94,7 @@ async def clear_files(bus: Bus, journal: Journal, cache: ObjectCache) -> None:
             continue
         for name in order.data.objects:
             cache.forget(name)
+        heard.clear()
         try:
             await journal.turn_over()
         except JournalError as error:
@@ -111,7 +113,7 @@ async def purge_journal(journal: Journal) -> None:
 
 @asynccontextmanager
 async def obeying(
-    bus: Bus, postgres_dsn: str, objects: ObjectStore, accounts: Accounts, journal: Journal, cache: ObjectCache
+    bus: Bus, postgres_dsn: str, objects: ObjectStore, accounts: Accounts, journal: Journal, cache: ObjectCache, heard: ObjectCache
 ) -> AsyncIterator[None]:
     """Obey while the context is; the database may come later."""
     async with AsyncExitStack() as stack:
@@ -128,6 +130,6 @@ async def obeying(
         consumer = await bus.consume(CONSUMER, subscriber.handle, MemoryDeadLetters(), batch=2)
         stack.push_async_callback(consumer.stop)
         tasks = await stack.enter_async_context(Tasks())
-        tasks.start(clear_files(bus, journal, cache), "erasures in files")
+        tasks.start(clear_files(bus, journal, cache, heard), "erasures in files")
         tasks.start(purge_journal(journal), "erasures in the journal")
         yield

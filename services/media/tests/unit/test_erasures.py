@@ -67,14 +67,17 @@ async def test_a_node_takes_it_out_of_its_own_files(tmp_path: Path) -> None:
     await bus.ensure_stream(ERASURES)
     own = await objects.put(b"hers", "audio/wav")
     cache = ObjectCache(tmp_path / "audio", objects, max_bytes=1000)
-    kept = await cache.get(own)
+    heard = ObjectCache(tmp_path / "heard", objects, max_bytes=0)
+    kept, message = await cache.get(own), await heard.get(await objects.put(b"a message for her", "audio/wav"))
     assert kept is not None
+    assert message is not None
+    assert message.exists()
     journal, _ = Journal.open(tmp_path / "journal")
     await journal.append([JournalRecord("event", "acme", "c1", 1, b"call of zoe")])
     await journal.forget([("acme", "c1")])
     event_id, subject, payload = order(own)
     await bus.publish(ERASURES.name, subject, payload, str(event_id))
     async with Tasks() as tasks:
-        tasks.start(clear_files(bus, journal, cache), "files")
-        await eventually(lambda: not kept.exists() and not list((tmp_path / "journal").glob("*.journal")))
+        tasks.start(clear_files(bus, journal, cache, heard), "files")
+        await eventually(lambda: not kept.exists() and not message.exists() and not list((tmp_path / "journal").glob("*.journal")))
     await journal.close()

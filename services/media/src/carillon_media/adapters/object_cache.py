@@ -86,6 +86,11 @@ class ObjectCache:
         self._files.pop(name, None)
         (self._folder / name).unlink(missing_ok=True)
 
+    def clear(self) -> None:
+        """Nothing that is here is to be kept any more."""
+        for name in list(self._files):
+            self.forget(name)
+
     async def _fetch(self, name: str) -> Path | None:
         async with self._limit:
             try:
