@@ -1,6 +1,7 @@
 """When new calls are refused: when they come faster than they can be served, and never because others are away for a moment."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -19,9 +20,18 @@ class Served:
     refused: int = 0
 
 
-def serve(rate: float, arrivals: float, seconds: float, *, away: tuple[float, float] = (0.0, 0.0), seed: int = 1) -> Served:
+def serve(
+    rate: float,
+    arrivals: float,
+    seconds: float,
+    *,
+    away: tuple[float, float] = (0.0, 0.0),
+    still: Sequence[tuple[float, float]] = (),
+    seed: int = 1,
+) -> Served:
     """A process that does one thing after the other and serves `rate` calls a second: half of the work before it asks routing, half
-    after the answer, which comes 20 ms later, or when routing is back. Calls come at random, `arrivals` a second."""
+    after the answer, which comes 20 ms later, or when routing is back. Calls come at random, `arrivals` a second. From one second to
+    another of `still` nothing is done: the disk stands still."""
     backlog, random, served = Backlog(), Random(seed), Served()
     work: deque[tuple[float, float, bool]] = deque()
     answers: deque[tuple[float, float]] = deque()
@@ -44,7 +54,8 @@ def serve(rate: float, arrivals: float, seconds: float, *, away: tuple[float, fl
         if not work:
             continue
         came, waited, last = work.popleft()
-        clock = max(clock, came) + random.uniform(0.5, 1.5) / rate / 2
+        clock = max(clock, came)
+        clock = next((ends for begins, ends in still if begins <= clock < ends), clock) + random.uniform(0.5, 1.5) / rate / 2
         waited += clock - came
         if last:
             backlog.through("back")
@@ -81,6 +92,13 @@ def test_routing_away_for_three_seconds_has_nobody_refused_neither_then_nor_when
     served = serve(rate, 0.7 * rate, 60, away=(20.0, 23.0))
     assert served.refused == 0
     assert len(served.waited) > 0.6 * rate * 60
+
+
+def test_a_disk_that_stood_still_for_long_once_has_nobody_refused_when_it_stands_still_for_a_moment_later() -> None:
+    stops = [(10.0, 14.0), *((at, at + 0.9) for at in range(20, 120, 5))]
+    at_first, later = serve(150, 50, 18, still=stops[:1]), serve(150, 50, 120, still=stops)
+    assert later.refused == at_first.refused > 0
+    assert max(later.waited[len(at_first.waited) + 50 :]) < 1.5
 
 
 def test_a_crowd_that_comes_at_once_is_let_in_as_far_as_it_can_be_served_soon() -> None:

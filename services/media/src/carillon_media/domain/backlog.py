@@ -6,7 +6,8 @@ have been let in since than were served (a crowd that another service held up an
 shrinks by itself).
 
 Invariants: a call counts here from `began` to `through`, but not from `left` to `returned`: what waits for others (a question to routing)
-says nothing of us. A rate is learnt downwards only while calls queue up: who has little to do is not slow. Times are monotonic seconds.
+says nothing of us. A rate is learnt downwards only while calls queue up: who has little to do is not slow; upwards at once: as fast as
+calls were served they can be, also after the disk or the machine stood still. Times are monotonic seconds.
 """
 
 from math import exp
@@ -22,22 +23,22 @@ SLACK = 0.5
 SHRINK = 0.9
 #: How far a call's set-up is: nobody was asked yet, somebody is asked, it goes on with the answer.
 Stage = Literal["new", "away", "back"]
-#: Seconds after which the rate has gone most of the way to what it is now, and between two looks at it.
+#: Seconds after which a rate that falls has gone most of the way to what it is now, and between two looks at it.
 MEMORY, LOOK = 2.0, 0.25
 
 
 class Backlog:
     """`high` while calls that are let in would wait for us longer than about one and a half times `seconds`."""
 
-    __slots__ = ("_grown", "_here", "_looked", "_rate", "_recent", "_seconds", "_served")
+    __slots__ = ("_grown", "_here", "_looked", "_rate", "_seconds", "_served")
 
     def __init__(self, seconds: float = 0.5) -> None:
         self._seconds = seconds
         self._here = 0
         #: Let in less served since there were more here than should be; never below 0.
         self._grown = 0.0
-        #: Calls a second that we can serve, and that were served of late; served since the last look.
-        self._rate, self._recent, self._served = AT_FIRST, 0.0, 0.0
+        #: Calls a second that we can serve; served since the last look.
+        self._rate, self._served = AT_FIRST, 0.0
         self._looked = float("-inf")
 
     @property
@@ -81,10 +82,9 @@ class Backlog:
         elapsed = now - self._looked
         if elapsed < LOOK:
             return
-        measured, share = self._served / elapsed, 1 - exp(-elapsed / MEMORY)
+        measured = self._served / elapsed
         self._looked, self._served = now, 0.0
-        self._recent += (measured - self._recent) * share
-        if self._here > self._limit:
-            self._rate += (measured - self._rate) * share
-        else:
-            self._rate = max(self._rate, self._recent)
+        if measured > self._rate:
+            self._rate = measured
+        elif self._here > self._limit:
+            self._rate += (measured - self._rate) * (1 - exp(-elapsed / MEMORY))
