@@ -37,9 +37,8 @@ def serve(
     answers: deque[tuple[float, float]] = deque()
     clock, comes = 0.0, random.expovariate(arrivals)
     while comes < seconds or work or answers:
-        clock = (
-            max(clock, work[0][0]) if work else min(comes if comes < seconds else float("inf"), answers[0][0] if answers else float("inf"))
-        )
+        if not work:
+            clock = max(clock, min(comes if comes < seconds else float("inf"), answers[0][0] if answers else float("inf")))
         while answers and answers[0][0] <= clock:
             at, waited = answers.popleft()
             backlog.returned()
