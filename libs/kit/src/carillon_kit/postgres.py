@@ -129,13 +129,15 @@ async def _end_session(connection: Any) -> None:
 async def migrate(pool: "asyncpg.Pool[Any]", package: str | None = None, *, timeout: float = 60.0) -> list[str]:
     """Run kit's migrations (event, relay, inbox, dead_letter, outbox), then those of `package`; returns the names of the new ones.
 
-    Waits up to `timeout` seconds for another migrator (by polling: a blocking lock deadlocks with `create index concurrently`).
+    Waits up to `timeout` seconds for another migrator (by polling: a blocking lock deadlocks with `create index concurrently`); each
+    migration may then take an hour.
     Raises `MigrationError` for files that were edited, are missing or are numbered twice, and before any new one ran.
     """
     packages = [name for name in (KIT_MIGRATIONS, package) if name is not None]
     migrations = [migration for name in packages for migration in find_migrations(name)]
-    async with asyncio.timeout(timeout), own_session(pool) as connection:
-        await _lock(connection)
+    async with own_session(pool, timeout) as connection:
+        async with asyncio.timeout(timeout):
+            await _lock(connection)
         return await _apply(connection, packages, migrations)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from carillon_kit import postgres
 from carillon_kit.embedded import free_port
 from carillon_kit.postgres import KIT_MIGRATIONS, MigrationError, find_migrations, migrate, open_pool, own_session
 from carillon_kit.testing import eventually, fresh_database
@@ -103,6 +104,19 @@ async def test_two_migrators_at_once_do_the_work_once(pool: Any, package: Packag
     done = await asyncio.gather(*(migrate(pool, package.name) for _ in range(3)))
     assert sorted(len(names) for names in done) == [0, 0, len(find_migrations(KIT_MIGRATIONS)) + 2]
     assert await pool.fetchval("select count(*) from schema_migration where package = $1", package.name) == 2
+
+
+async def test_a_migration_of_much_data_may_take_longer_than_another_migrator_is_waited_for(
+    pool: Any, package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate(pool)
+    package.write("0001_much.sql", "select pg_sleep(0.6);")
+
+    async def had_at_once(connection: Any) -> bool:
+        return True
+
+    monkeypatch.setattr(postgres, "_lock", had_at_once)
+    assert await migrate(pool, package.name, timeout=0.5) == ["0001_much.sql"]
 
 
 @pytest.mark.parametrize("names", [["1_thing.sql"], ["0001_a.sql", "0001_b.sql"], ["0001-Thing.sql"]])
