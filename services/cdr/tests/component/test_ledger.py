@@ -12,18 +12,24 @@ import pytest
 
 from carillon_cdr import handlers
 from carillon_cdr.adapters.postgres_ledger import PostgresLedger
+from carillon_cdr.adapters.postgres_records import PostgresRecords
 from carillon_cdr.domain.ledger import CallKey, Entry, read_entry
 from carillon_cdr.domain.publication import record_id
 from carillon_cdr.domain.record import fold
 from carillon_cdr.handlers import confirm
-from carillon_cdr.ports import LedgerUnavailable
+from carillon_cdr.ports import LedgerUnavailable, RecordFilter
 from carillon_cdr.subscribers import DURABLE, CallSubscriber
 from carillon_cdr.testing import UNKNOWN, Script, subject_of
+from carillon_contracts.call import ConferenceJoined
 from carillon_contracts.record import CallRecorded
+from carillon_kit import postgres
 from carillon_kit.bus import Delivered, Retry
 from carillon_kit.dead_letters import DeadLetters
+from carillon_kit.postgres import find_migrations, migrate, open_pool
+from carillon_kit.testing import fresh_database
 
 Pool = asyncpg.Pool
+CDR = "carillon_cdr.migrations"
 take = partial(handlers.take, configurations=UNKNOWN)
 
 
@@ -144,8 +150,47 @@ async def test_data_that_makes_no_sense_is_put_aside_once_and_the_call_still_has
 
 
 async def test_a_name_with_a_nul_does_not_keep_a_record_back(pool: "Pool[Any]", ledger: PostgresLedger) -> None:
-    await take(ledger, entries(Script().started(caller="1\x0001").ended("caller_gave_up")))
+    await take(ledger, entries(Script().started(caller="1\x0001").decided("ring").rings().ended("caller_gave_up")))
     assert [record.caller for record in await records(pool)] == ["1\x0001"]
+    rung = RecordFilter(rung_user_id="bob")
+    assert [record.caller for record in await PostgresRecords(pool).list("dupont", rung, None, None, 10)] == ["1\x0001"]
+
+
+async def test_a_meeting_with_a_nul_does_not_keep_records_back(pool: "Pool[Any]", ledger: PostgresLedger) -> None:
+    joined = ConferenceJoined(room_id="board", meeting_id="m\x001")
+    await take(ledger, entries(Script().started().answers("a").add(joined, "a").ended(), Script("c2").talk()))
+    assert {record.call_id for record in await records(pool)} == {"c1", "c2"}
+
+
+@pytest.mark.feature("P-3")
+async def test_records_of_before_are_given_to_their_people_whatever_stands_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def older(package: str) -> list[Any]:
+        return [each for each in find_migrations(package) if package != CDR or each.name < "0005"]
+
+    before = await open_pool(await asyncio.to_thread(fresh_database))
+    with monkeypatch.context() as patched:
+        patched.setattr(postgres, "find_migrations", older)
+        await migrate(before, CDR)
+    at = [f"2026-03-03T09:15:{second:02}Z" for second in range(60)]
+    legs = [
+        {"party": "trunk:carrier", "answered_at": at[0]},
+        {"party": "alice", "answered_at": at[0], "ended_at": at[5]},
+        {"party": "bob", "ended_at": at[7]},
+        {"party": "carol", "answered_at": at[9], "ended_at": at[8]},
+        {"party": "alice", "answered_at": at[10], "ended_at": None},
+        {"party": "eve\x00", "answered_at": at[9], "ended_at": at[10]},
+        {"party": ""},
+    ]
+    await before.execute(
+        "insert into call_record (tenant, call_id, started_at, direction, status, caller, dialled, answered_by, data)"
+        " values ('dupont', 'c1', '2026-03-03T09:15:00Z', 'inbound', 'answered', '', '', 'alice', $1)",
+        {"caller": "1\x0001", "ended_at": at[17], "legs": legs},
+    )
+    assert await migrate(before, CDR) == ["0005_whose_records.sql"]
+    talked = "array(select extract(epoch from upper(each) - lower(each))::int from unnest(talked) each order by each)"
+    found = {row["whose"]: row["seconds"] for row in await before.fetch(f"select whose, {talked} as seconds from call_record_of")}
+    assert found == {"user/alice": [5, 7], "user/bob": [], "user/carol": [], "user/eve\ufffd": [1]}
+    await before.close()
 
 
 async def test_while_the_database_is_away_events_are_asked_for_again() -> None:

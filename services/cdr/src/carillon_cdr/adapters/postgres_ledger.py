@@ -5,13 +5,15 @@ sees all the others' events and makes the record.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from carillon_cdr.domain.ledger import CallKey, Entry
+from carillon_cdr.domain.whose import Span
 from carillon_cdr.ports import LedgerTransaction, LedgerUnavailable, Made, Place
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import RECORDS, record_subject
@@ -45,14 +47,10 @@ select tenant, call_id, started_at, direction, status, caller, dialled, answered
   from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
        r(tenant, call_id, started_at, direction, status, caller, dialled, answered_by, data)"""
 _SHARES = """
-insert into call_record_of (tenant, call_id, whose, started_at, talked_from, talked_until)
-select tenant, call_id, whose, min(started_at), min(talked_from), max(talked_until)
-  from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
-       s(tenant, call_id, whose, started_at, talked_from, talked_until)
- group by tenant, call_id, whose order by tenant, call_id, whose
-    on conflict (tenant, call_id, whose) do update
-   set talked_from = least(call_record_of.talked_from, excluded.talked_from),
-       talked_until = greatest(call_record_of.talked_until, excluded.talked_until)"""
+insert into call_record_of (tenant, call_id, whose, started_at, talked)
+select tenant, call_id, whose, started_at, talked::tstzmultirange
+  from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[]) s(tenant, call_id, whose, started_at, talked)
+    on conflict (tenant, call_id, whose) do update set talked = call_record_of.talked + excluded.talked"""
 _COMPLETE = """
 select t.tenant, t.call_id
   from unnest($1::text[], $2::text[], $3::int[]) t(tenant, call_id, last_seq)
@@ -180,17 +178,16 @@ class PostgresLedgerTransaction:
         )
 
     async def _share(self, records: Sequence[Made]) -> None:
-        rows = [(made.record.tenant, share, made.record.started_at) for made in records for share in made.shares]
-        await self._connection.execute(
-            _SHARES,
-            [tenant for tenant, _, _ in rows],
-            [share.call_id for _, share, _ in rows],
-            [_text(share.whose) for _, share, _ in rows],
-            [started_at for _, _, started_at in rows],
-            [share.talked[0] if share.talked else None for _, share, _ in rows],
-            [share.talked[1] if share.talked else None for _, share, _ in rows],
-            timeout=self._timeout,
-        )
+        rows: dict[tuple[str, str, str], tuple[datetime, list[Span]]] = {}
+        for made in records:
+            for share in made.shares:
+                key = (made.record.tenant, _text(share.call_id), _text(share.whose))
+                rows.setdefault(key, (made.record.started_at, []))[1].extend(share.talked)
+        # In one order, so that those who write of one meeting wait for each other and not in a circle.
+        names = sorted(rows)
+        tenants, calls, whose = ([name[place] for name in names] for place in range(3))
+        begun, talked = [rows[name][0] for name in names], [_ranges(rows[name][1]) for name in names]
+        await self._connection.execute(_SHARES, tenants, calls, whose, begun, talked, timeout=self._timeout)
 
 
 def _names(calls: Collection[CallKey]) -> tuple[list[str], list[str]]:
@@ -200,6 +197,11 @@ def _names(calls: Collection[CallKey]) -> tuple[list[str], list[str]]:
 def _lock_key(call: CallKey) -> int:
     digest = hashlib.blake2b(f"{call.tenant}/{call.call_id}".encode(), digest_size=8, person=b"carillon-cdr").digest()
     return int.from_bytes(digest, signed=True)
+
+
+def _ranges(spans: Iterable[Span]) -> str:
+    """As Postgres reads a multirange."""
+    return "{" + ",".join(f"[{begun.isoformat()},{ended.isoformat()})" for begun, ended in spans) + "}"
 
 
 def _text(value: str) -> str:

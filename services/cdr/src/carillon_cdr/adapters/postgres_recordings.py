@@ -28,11 +28,12 @@ _COLUMNS = "recording_id, tenant, call_id, seq, leg_id, started_at, duration_ms,
 _INSERT = f"insert into recording ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing"
 #: Of one of the names, who talked while it was recorded.
 _MEANWHILE = """
-     and o.talked_from < recording.started_at + recording.duration_ms * interval '1 ms' and o.talked_until > recording.started_at"""
-_HEARD = "({names}::text[] is null or " + SHARED.format(row="recording", names="{names}", more=_MEANWHILE) + ")"
+     and o.talked && tstzrange(recording.started_at, recording.started_at + recording.duration_ms * interval '1 ms')"""
+_HEARD = " and " + SHARED.format(row="recording", names="{names}", more=_MEANWHILE)
+_OF_USER = " and " + SHARED.format(row="recording", names="$9", more="")
 _GET = f"""
 select {_COLUMNS} from recording
- where tenant = $1 and recording_id = $2 and deleted_at is null and {_HEARD.format(names="$3")}"""
+ where tenant = $1 and recording_id = $2 and deleted_at is null"""
 #: Whether one of `$2` (user ids) called in a call or was called in it. By the call: the ledger is far larger than what is recorded.
 _PARTY = """
 (select true from call_event e
@@ -54,7 +55,7 @@ _LIST = f"""
 select {_COLUMNS} from recording
  where tenant = $1 and deleted_at is null and ($2::text[] is null or call_id = any($2))
    and ($3::timestamptz is null or started_at >= $3) and ($4::timestamptz is null or started_at < $4)
-   and ($5::timestamptz is null or (started_at, recording_id) < ($5, $6::uuid)) and {_HEARD.format(names="$8")}
+   and ($5::timestamptz is null or (started_at, recording_id) < ($5, $6::uuid)){{heard}}
  order by started_at desc, recording_id desc limit $7"""
 _DELETE = f"""
 update recording set deleted_at = clock_timestamp(), deleted_by = $3
@@ -116,7 +117,8 @@ class PostgresRecordings:
     async def get(self, tenant: str, recording_id: UUID, reached: Names | None) -> Recording | None:
         """One that was not deleted, for who reaches these names (`rights.reach`)."""
         async with acquired(self._pool, self._timeout) as connection:
-            row = await connection.fetchrow(_GET, tenant, recording_id, _list(reached), timeout=self._timeout)
+            heard, names = _heard(reached, "$3")
+            row = await connection.fetchrow(_GET + heard, tenant, recording_id, *names, timeout=self._timeout)
         return None if row is None else _read(row)
 
     async def list(
@@ -133,11 +135,16 @@ class PostgresRecordings:
         first. `after`: started_at and id of the last one that was read."""
         async with acquired(self._pool, self._timeout) as connection:
             calls = await self._joined(connection, tenant, call_id) if call_id else None
-            if user_id:
+            if user_id and reached is None:
                 theirs = {row["call_id"] for row in await connection.fetch(_HAD_PART, tenant, [user_id], timeout=self._timeout)}
                 calls = sorted(theirs if calls is None else theirs & set(calls))
             position = after or (None, None)
-            rows = await connection.fetch(_LIST, tenant, calls, *begun, *position, limit, _list(reached), timeout=self._timeout)
+            heard, names = _heard(reached, "$8")
+            if user_id and reached is not None:
+                # Of what they reach it is known whose it is: the ledger need not be read.
+                heard, names = heard + _OF_USER, [*names, [f"user/{user_id}"]]
+            query = _LIST.format(heard=heard)
+            rows = await connection.fetch(query, tenant, calls, *begun, *position, limit, *names, timeout=self._timeout)
         return [_read(row) for row in rows]
 
     async def _joined(self, connection: Any, tenant: str, call_id: str) -> Sequence[str]:
@@ -161,8 +168,9 @@ class PostgresRecordings:
             return [_read(row) for row in await connection.fetch(_EXPIRED, limit, timeout=self._timeout)]
 
 
-def _list(names: Names | None) -> list[str] | None:
-    return None if names is None else sorted(names)
+def _heard(reached: Names | None, parameter: str) -> tuple[str, list[list[str]]]:
+    """The condition, if there is one, and its parameter: stated alone it is planned for the recordings of a few names among many."""
+    return ("", []) if reached is None else (_HEARD.format(names=parameter), [sorted(reached)])
 
 
 def _read(row: Any) -> Recording:

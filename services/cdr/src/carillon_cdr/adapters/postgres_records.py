@@ -20,7 +20,10 @@ SHARED = """exists (
   select from call_record_of o
    where o.tenant = $1 and o.call_id = {row}.call_id and o.whose = any({names}::text[]) {more}
      and o.started_at > coalesce((select reset_at from line_reset where tenant = $1 and 'user/' || user_id = o.whose), '-infinity'))"""
-_RUNG = "exists (select from json_array_elements(r.data -> 'legs') leg where leg ->> 'party' = {} and leg ->> 'leg_id' like 'b%')"
+#: A NUL that a caller's phone has sent is no text of Postgres.
+_RUNG = r"""exists (
+  select from json_array_elements(replace(r.data::text, '\u0000', '\ufffd')::json -> 'legs') leg
+   where leg ->> 'party' = {} and leg ->> 'leg_id' like 'b%')"""
 
 
 class PostgresRecords:
