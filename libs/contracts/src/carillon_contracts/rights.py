@@ -78,9 +78,32 @@ def whose(config: TenantConfig, parties: Iterable[str], ways: Iterable[str] = ()
     return frozenset({f"user/{each}" for each in users} | {f"department/{each}" for each in departments if each})
 
 
+def boxes(config: TenantConfig, reached: Names) -> frozenset[str]:
+    """The mailboxes of which one of the names is among `whose`; as quick for one person of many as of a few."""
+    indexes = config.derived("mailboxes by user", User, _boxes_of_users), config.derived("mailboxes by department", Mailbox, _own_boxes)
+    found = {each for name in reached for index in indexes for each in index.get(name, ())}
+    return frozenset(each for each in found if each in config.mailboxes)
+
+
 def ways_in(subjects: Iterable[str]) -> set[str]:
     """The queues, groups and mailboxes among what decisions were about (`TraceLine.subject`): `queue/support`."""
     return {first for each in subjects for first in [each.partition(" ")[0]] if first.partition("/")[0] in _WAYS}
+
+
+def _boxes_of_users(users: Mapping[str, User]) -> Mapping[str, set[str]]:
+    """By user, and by the users' departments."""
+    found: dict[str, set[str]] = {}
+    for user in users.values():
+        for name in (f"user/{user.id}", f"department/{user.department_id}") if user.mailbox_id else ():
+            found.setdefault(name, set()).add(user.mailbox_id)
+    return found
+
+
+def _own_boxes(mailboxes: Mapping[str, Mailbox]) -> Mapping[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for mailbox in mailboxes.values():
+        found.setdefault(f"department/{mailbox.department_id}", set()).add(mailbox.id)
+    return found
 
 
 def _by_mailbox(users: Mapping[str, User]) -> Mapping[str, set[str]]:

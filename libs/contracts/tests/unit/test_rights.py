@@ -3,7 +3,7 @@
 import pytest
 
 from carillon_contracts.config import Department, HuntGroup, Mailbox, Queue, Resource, RightsProfile, RingGroup, User
-from carillon_contracts.rights import LIVE_CALL, MESSAGE, RECORD, RECORDING, Asker, level, reach, sees, ways_in, whose
+from carillon_contracts.rights import LIVE_CALL, MESSAGE, RECORD, RECORDING, Asker, boxes, level, reach, sees, ways_in, whose
 from carillon_contracts.tenant_config import TenantConfig
 
 pytestmark = pytest.mark.feature("P-3")
@@ -33,6 +33,7 @@ def config(*more: Resource) -> TenantConfig:
     return TenantConfig("dupont").advanced(1, resources)
 
 
+_MORE = (("lea", "support", "box-ben"), ("tim", "shop", "gone"), ("kim", "support", ""))
 _PEOPLE = (("anna", "sales"), ("ben", "shop"), ("sam", "support"), ("zoe", ""))
 ADMIN = Asker.of({"admin"}, "user/zoe")
 SALES = Asker.of({"department_admin"}, "user/anna", "sales")
@@ -81,6 +82,19 @@ def test_who_sees_what_is_whose(parties: list[str], ways: list[str], seen_by: se
     here = config()
     names = whose(here, parties, ways)
     assert {name for name, asker in EVERYBODY.items() if sees(reach(here, asker), names)} == seen_by | WHOLE
+
+
+def test_the_boxes_that_somebody_reaches_are_those_that_they_see() -> None:
+    """Also one that two people have, and what a person has that is gone."""
+    here = config(
+        *(User(id=name, last_name=name, department_id=where, mailbox_id=box) for name, where, box in _MORE),
+    )
+    for asker in EVERYBODY.values():
+        reached = reach(here, asker)
+        if reached is not None:
+            assert boxes(here, reached) == {each for each in here.mailboxes if sees(reached, whose(here, (), [f"mailbox/{each}"]))}
+    assert boxes(here, frozenset({"user/ben", "user/lea", "user/tim"})) == {"box-ben"}
+    assert boxes(here, frozenset({"department/support"})) == {"box-ben", "box-sam"}
 
 
 def test_departments_in_a_circle_end() -> None:

@@ -1,7 +1,6 @@
 """Who asks of messages, and whose mailboxes they reach: a tenant's configuration of now, and the caller's token."""
 
-from carillon_contracts.config import Mailbox
-from carillon_contracts.rights import MESSAGE, Asker, level, reach, sees, whose
+from carillon_contracts.rights import MESSAGE, Asker, boxes, level, reach
 from carillon_kit.errors import PermissionDenied
 from carillon_kit.grpc_server import current_principal, current_tenant
 from carillon_voicemail.ports import Configurations
@@ -23,6 +22,4 @@ class Access:
         if level(config, asker.rights_profile, MESSAGE) not in (needed, "write"):
             raise PermissionDenied(f"the rights profile does not allow to {needed} a {MESSAGE}")
         reached = reach(config, asker)
-        if reached is None:
-            return None
-        return frozenset(each for each in config.mailboxes if sees(reached, whose(config, (), [f"{Mailbox.KIND}/{each}"])))
+        return None if reached is None else boxes(config, reached)
