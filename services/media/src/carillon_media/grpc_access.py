@@ -10,7 +10,7 @@ from typing import Any
 
 from carillon_contracts.rights import LIVE_CALL, Asker, Names, level, reach, sees, whose
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_kit.errors import NotFound, PermissionDenied
+from carillon_kit.errors import FailedPrecondition, NotFound, PermissionDenied
 from carillon_kit.grpc_server import current_principal, current_tenant
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.state import CALLER, Leg, Parked
@@ -23,6 +23,9 @@ _WITH_LEG = frozenset({"TransferCall", "ParkCall", "SendDigits", "OpenDoor"})
 _AS_USER = {"OriginateCall": "user_id", "UnparkCall": "user_id", "PickUpCall": "user_id", "SuperviseCall": "supervisor_user_id"}
 #: What people do, too: what their phone could. The rest (recording, announcements, events) is for admins.
 OF_PEOPLE = _BY_LEG | _WITH_LEG | _AS_USER.keys() | {"HangUpCall"}
+
+#: At once and at one node, of a user for whom people and departments' admins have calls made.
+MOST_CALLS = 20
 
 
 class LiveAccess:
@@ -60,12 +63,24 @@ class LiveAccess:
             user_id = getattr(request, field)
             if getattr(request, "phone", ""):
                 raise PermissionDenied("phone is for the tenant's admins: name a user")
+            if getattr(request, "call_id", ""):
+                raise PermissionDenied("call_id is for the tenant's admins: a call under the name of another one would have no record")
             if user_id and not sees(reached, whose(self._config(), [user_id])):
                 raise NotFound(f"users/{user_id}")
+            self._check_few(user_id)
             return
         actor = self._calls.get(request.call_id)
         if actor is not None and not self._may(reached, rpc, actor, getattr(request, "leg_id", "")):
             raise NotFound(f"calls/{request.call_id}")
+        if actor is not None and rpc == "ConsultTransfer":
+            self._check_few(actor.call.legs[request.leg_id].party)
+
+    def _check_few(self, user_id: str) -> None:
+        """Who asks again and again must not take the place of everybody's calls."""
+        tenant = current_tenant()
+        facts = (actor.call.facts for actor in self._calls.values())
+        if sum(each.tenant == tenant and each.caller_user_id == user_id for each in facts) >= MOST_CALLS:
+            raise FailedPrecondition([("STATE", f"users/{user_id}", f"has {MOST_CALLS} calls at once already")])
 
     def _may(self, reached: Names, rpc: str, actor: CallActor, leg_id: str) -> bool:
         if not self.sees(reached, actor):
@@ -84,7 +99,9 @@ class LiveAccess:
     def _is_of(self, reached: Names, actor: CallActor, legs: Iterable[Leg]) -> bool:
         state = actor.call.state
         parked_by = [state.phase.parked_by] if isinstance(state.phase, Parked) else []
-        return sees(reached, whose(self._config(), [*(leg.party for leg in legs), *parked_by], state.ways))
+        config, parties = self._config(), [*(leg.party for leg in legs), *parked_by]
+        through = {name for name in whose(config, (), state.ways) if name.startswith("department/")}
+        return sees(reached, whose(config, parties) | through)
 
     def _config(self) -> TenantConfig:
         return self._accounts.config(current_tenant()) or TenantConfig(current_tenant())

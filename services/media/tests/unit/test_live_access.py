@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from carillon.media.v1 import call_control_pb2 as pb
-from carillon_contracts.config import Department, Queue, Resource, Tenant, User
+from carillon_contracts.config import Department, Mailbox, Queue, Resource, Tenant, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.auth import Principal
-from carillon_kit.errors import ApiError, NotFound, PermissionDenied
+from carillon_kit.errors import ApiError, FailedPrecondition, NotFound, PermissionDenied
 from carillon_media import grpc_access
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.state import Leg, Parked
-from carillon_media.grpc_access import LiveAccess
+from carillon_media.grpc_access import MOST_CALLS, LiveAccess
 from carillon_media.grpc_control import CALL_CONTROL_RIGHTS
 
 pytestmark = pytest.mark.feature("P-3")
@@ -34,7 +34,9 @@ def accounts() -> Accounts:
     made: list[Resource] = [
         Tenant(id="dupont", realm="dupont.example"),
         *(Department(id=name, parent_id=parent) for name, parent in (("sales", ""), ("shop", "sales"), ("support", ""), ("desk", ""))),
-        *(User(id=name, last_name=name, department_id=where) for name, where in PEOPLE.items()),
+        *(User(id=name, last_name=name, department_id=where) for name, where in PEOPLE.items() if name != "zoe"),
+        User(id="zoe", last_name="zoe", mailbox_id="box"),
+        Mailbox(id="box", department_id="desk"),
         Queue(id="help", department_id="desk"),
     ]
     resources: dict[str, dict[str, Resource]] = {}
@@ -49,15 +51,18 @@ def call(*legs: tuple[str, str, str], ways: tuple[str, ...] = (), tenant: str = 
     """A call with such legs: id, party, state."""
     made = {leg_id: Leg(leg_id, party, "", state) for leg_id, party, state in legs}  # type: ignore[arg-type]
     state = SimpleNamespace(ways=ways, phase=phase)
-    return SimpleNamespace(call=SimpleNamespace(facts=SimpleNamespace(tenant=tenant), legs=made, state=state))
+    facts = SimpleNamespace(tenant=tenant, caller_user_id=legs[0][1])
+    return SimpleNamespace(call=SimpleNamespace(facts=facts, legs=made, state=state))
 
 
-#: Anna talks with Sam, Ben's phone rang; from outside through the queue to Ben, while Sam's phone rings too; Zoe's parked one.
+#: Anna talks with Sam, Ben's phone rang; from outside through the queue to Ben, while Sam's phone rings too; Zoe's parked one;
+#: out of Zoe's mailbox to Sam.
 CALLS = {
     "talk": call(("a", "anna", "answered"), ("b1", "ben", "ended"), ("b2", "sam", "answered")),
     "rings": call(("a", "trunk:carrier", "ringing"), ("b1", "ben", "ringing"), ("b2", "sam", "ringing"), ways=("queue/help",)),
     "queued": call(("a", "trunk:carrier", "answered"), ("b1", "ben", "answered"), ways=("queue/help",)),
     "parked": call(("a", "trunk:carrier", "answered"), phase=Parked("701", "zoe", "t")),
+    "unboxed": call(("a", "trunk:carrier", "answered"), ("b1", "sam", "answered"), ways=("mailbox/box",)),
     "theirs": call(("a", "anna", "answered"), ("b1", "ben", "answered"), tenant="martin"),
 }
 
@@ -75,6 +80,7 @@ def access_of(who: str, accounts: Accounts, monkeypatch: pytest.MonkeyPatch, pri
         ("rings", {"ben", "sam", "sales", "support", "desk"}),
         ("queued", {"ben", "sales", "desk"}),
         ("parked", {"zoe"}),
+        ("unboxed", {"sam", "support", "desk"}),
         ("theirs", None),
     ],
 )
@@ -94,6 +100,7 @@ def test_a_live_call_is_seen_by_those_whose_it_is(name: str, seen_by: set[str] |
         ("HangUpCall", "rings", "", {"desk"}),
         ("HangUpCall", "queued", "", {"ben", "sales", "desk"}),
         ("HangUpCall", "parked", "", {"zoe"}),
+        ("HangUpCall", "unboxed", "", {"sam", "support", "desk"}),
         ("StartRecording", "rings", "", {"desk"}),
         ("StartRecording", "queued", "", {"ben", "sales", "desk"}),
         ("AnswerCall", "rings", "b1", {"ben", "sales"}),
@@ -127,7 +134,7 @@ def test_what_is_done_with_a_call(
 @pytest.mark.parametrize(
     ("rpc", "request_"),
     [
-        ("OriginateCall", pb.OriginateCallRequest(user_id="ben", destination="101", call_id="talk")),
+        ("OriginateCall", pb.OriginateCallRequest(user_id="ben", destination="101")),
         ("UnparkCall", pb.UnparkCallRequest(user_id="ben", slot="701")),
         ("PickUpCall", pb.PickUpCallRequest(user_id="ben", rung_user_id="sam")),
         ("SuperviseCall", pb.SuperviseCallRequest(supervisor_user_id="ben", user_id="sam")),
@@ -142,12 +149,39 @@ def test_calls_are_made_for_oneself_and_for_ones_people(rpc: str, request_: Any,
     assert found == {"admin", "sales", "ben"}
 
 
-def test_a_phone_outside_is_called_for_the_tenants_admins_alone(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = pb.OriginateCallRequest(phone="+41215550100", destination="101")
+@pytest.mark.parametrize(
+    "wanted", [{"phone": "+41215550100"}, {"user_id": "ben", "call_id": "01890000-0000-7000-8000-000000000001"}], ids=["phone", "call_id"]
+)
+def test_a_phone_outside_is_called_and_a_calls_id_chosen_for_the_tenants_admins_alone(
+    wanted: dict[str, str], accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger has one record of an id: who may choose it calls unseen."""
+    request = pb.OriginateCallRequest(destination="101", **wanted)
     access_of("admin", accounts, monkeypatch).check("OriginateCall", request)
     for who in ("sales", "ben"):
         with pytest.raises(PermissionDenied):
             access_of(who, accounts, monkeypatch).check("OriginateCall", request)
+
+
+@pytest.mark.parametrize(
+    ("rpc", "request_"),
+    [
+        ("OriginateCall", pb.OriginateCallRequest(user_id="ben", destination="101")),
+        ("PickUpCall", pb.PickUpCallRequest(user_id="ben")),
+        ("ConsultTransfer", pb.ConsultTransferRequest(call_id="queued", leg_id="b1", destination="101")),
+    ],
+)
+def test_people_do_not_have_calls_made_without_end(rpc: str, request_: Any, accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = CALLS
+    others = {f"{number}": call(("a", "ben", "ringing"), tenant="martin") for number in range(MOST_CALLS)}
+    own = {f"own {number}": call(("a", "ben", "ringing")) for number in range(MOST_CALLS - 1)}
+    monkeypatch.setitem(globals(), "CALLS", known | others | own)
+    access_of("ben", accounts, monkeypatch).check(rpc, request_)
+    monkeypatch.setitem(globals(), "CALLS", known | {"last": call(("a", "ben", "ringing"))} | own)
+    for who in ("ben", "sales"):
+        with pytest.raises(FailedPrecondition):
+            access_of(who, accounts, monkeypatch).check(rpc, request_)
+    access_of("admin", accounts, monkeypatch).check(rpc, request_)
 
 
 def test_a_rights_profile_that_does_not_name_live_calls_opens_none(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
