@@ -230,6 +230,39 @@ async def test_parts_of_calls_that_became_one_are_listed_together(pool: Any) -> 
     assert (await listed("c1"), await listed("c3"), await listed("c4")) == (["c2", "c1"], ["c3", "c2", "c1"], ["c4"])
 
 
+@pytest.mark.feature("P-3")
+async def test_a_part_of_a_call_is_heard_by_who_talked_in_it_although_its_event_comes_late(pool: Any) -> None:
+    """Alice talked for a minute, then Bob; what says so comes two seconds after each. Dan was called in twice, Carol at both ends."""
+    recordings = PostgresRecordings(pool)
+    for seq, at in ((1, START), (2, START + timedelta(seconds=60))):
+        sent = finished("joined", "c1", b"part", seq, at)
+        recording = read_recording(sent.subject, sent.payload, 90)
+        assert recording is not None
+        await recordings.keep(recording)
+    talked = {
+        "alice": [(-62, -2)],
+        "bob": [(-2, 58)],
+        "carol": [(-62, -60), (57, 58)],
+        "dan": [(-40, -30), (20, 30)],
+        "eve": [],
+    }
+    for name, spans in talked.items():
+        times = ([(START + timedelta(seconds=second)).isoformat() for second in span] for span in spans)
+        await pool.execute(
+            "insert into call_record_of (tenant, call_id, whose, started_at, talked)"
+            " values ('joined', 'c1', $1, $2, $3::text::tstzmultirange)",
+            *(f"user/{name}", START, "{" + ",".join(f"[{begun},{ended})" for begun, ended in times) + "}"),
+        )
+
+    async def heard(*names: str, user_id: str = "") -> list[int]:
+        reached = frozenset(f"user/{name}" for name in names)
+        return [each.seq for each in await recordings.list("joined", reached, "", user_id, (None, None), None, 10)]
+
+    assert {name: await heard(name) for name in talked} == {"alice": [1], "bob": [2], "carol": [], "dan": [2, 1], "eve": []}
+    assert await heard("alice", "bob", user_id="eve") == [2, 1]
+    assert await heard("alice", "bob", user_id="zoe") == await heard() == []
+
+
 @pytest.mark.feature("M-9", "P-8")
 async def test_what_a_user_had_part_in_is_found_also_by_the_conference(pool: Any) -> None:
     await recorded_call(pool, "c1", started("alice"), ConferenceJoined(room_id="board", meeting_id="m1", party="Alice"))

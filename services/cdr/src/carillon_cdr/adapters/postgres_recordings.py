@@ -26,9 +26,12 @@ from carillon_kit.object_store import ObjectNotFound, ObjectStore
 
 _COLUMNS = "recording_id, tenant, call_id, seq, leg_id, started_at, duration_ms, bytes, object, labels, expires_at"
 _INSERT = f"insert into recording ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing"
-#: Of one of the names, who talked while it was recorded.
-_MEANWHILE = """
-     and o.talked && tstzrange(recording.started_at, recording.started_at + recording.duration_ms * interval '1 ms')"""
+#: Of one of the names, who talked while it was recorded. Its event comes when the file is whole, so that its times are somewhat late: who
+#: left as it began or came as it ended, such as to whom the call was transferred then, is not heard in it.
+_EDGE = "least(10000, recording.duration_ms / 4)"
+_MEANWHILE = f"""
+     and o.talked && tstzrange(recording.started_at + {_EDGE} * interval '1 ms',
+                               recording.started_at + (recording.duration_ms - {_EDGE}) * interval '1 ms')"""
 _HEARD = " and " + SHARED.format(row="recording", names="{names}", more=_MEANWHILE)
 _OF_USER = " and " + SHARED.format(row="recording", names="$9", more="")
 _GET = f"""
