@@ -18,7 +18,7 @@ from carillon_cdr.domain.recordings import read_conference
 from carillon_cdr.grpc_api import LEDGER_RIGHTS, LEDGER_SERVICE, RECORD_RIGHTS, RECORD_SERVICE, LedgerApi, RecordApi
 from carillon_cdr.grpc_recordings import add_recording_service
 from carillon_cdr.line_resets import CONSUMER as LINE_RESETS
-from carillon_cdr.line_resets import DELETIONS, LineResets
+from carillon_cdr.line_resets import DELETIONS, DEPARTMENTS, LineResets
 from carillon_cdr.projections.configuration import Configuration
 from carillon_cdr.recordings import CONFERENCE_CONSUMER as CONFERENCE_RECORDINGS
 from carillon_cdr.recordings import CONSUMER as RECORDINGS
@@ -84,7 +84,7 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         meetings = RecordingSubscriber(recordings, dead_letters, settings.recording_retention_days, CONFERENCE_RECORDINGS, read_conference)
         recorded = replace(CONFERENCE_RECORDINGS, ack_wait=settings.ack_wait_seconds)
         stack.push_async_callback((await bus.consume(recorded, meetings.handle, dead_letters, batch=1)).stop)
-        for resets in (LINE_RESETS, DELETIONS):
+        for resets in (LINE_RESETS, DELETIONS, DEPARTMENTS):
             stack.push_async_callback((await bus.consume(resets, LineResets(pool).handle, dead_letters, batch=1)).stop)
         stack.push_async_callback((await erasures.obey(pool, bus, objects, outbox.wake)).stop)
         yield port

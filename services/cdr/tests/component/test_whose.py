@@ -4,6 +4,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -16,8 +17,9 @@ from carillon_cdr.app import serve
 from carillon_cdr.settings import CdrSettings
 from carillon_cdr.testing import START, Script, configured
 from carillon_contracts.call import RecordingFinished
-from carillon_contracts.config import AccountCodePolicy, Department, Queue, RightsProfile, Tenant, User
-from carillon_contracts.streams import AUDIO_BUCKET, CALLS, CONFIG
+from carillon_contracts.config import AccountCodePolicy, ConfigChanged, Department, Queue, RightsProfile, Tenant, User
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import AUDIO_BUCKET, CALLS, CONFIG, config_subject
 from carillon_kit.auth import issue_token
 from carillon_kit.bus import Bus, Outgoing
 from carillon_kit.grpc_client import channel
@@ -258,6 +260,36 @@ async def test_who_moves_to_another_department_takes_no_calls_along(target: str,
         assert "alone" in await zoe.records()
         assert "alone" not in await support.records()
         assert "alone" not in await support.recordings()
+
+
+async def test_a_department_that_is_made_anew_under_the_name_of_another_has_none_of_its_calls(target: str, bus: Bus) -> None:
+    """A department's admin may make departments below their own, also under a name that somebody else's had."""
+    seq, later = len(company("martin")), START + timedelta(days=2)
+    change = ConfigChanged(resource="department", resource_id="support", action="deleted", before={}, after=None, actor="test")
+    deleted = Event(
+        id=uuid4(),
+        source="carillon/directory",
+        type=change.event_type,
+        subject="department/support",
+        time=later,
+        data=change.model_dump(mode="json"),
+        tenantid="martin",
+        configseq=seq + 1,
+    )
+    anew = configured("martin", Department(id="support", parent_id="sales"), after=seq + 1)
+    await publish(bus, CONFIG.name, [(config_subject("martin", "department", "deleted"), deleted.to_json()), *anew], "anew")
+    script = Script("anew", "martin", later + timedelta(hours=1)).started(user="anna").ended("caller_gave_up")
+    async with Asked(target, "martin", "sales") as sales, Asked(target, "martin", "anna") as anna:
+        before = await anna.records()
+        assert before
+        await publish(bus, CALLS.name, script.messages(), "anew-call")
+
+        async def only_since() -> bool:
+            found = await sales.records(department_id="support")
+            return found == ["anew"] and not set(before) & set(await sales.records())
+
+        await eventually(only_since)
+        assert await anna.records() == ["anew", *before]
 
 
 async def _there(asked: Asked, call_id: str) -> bool:

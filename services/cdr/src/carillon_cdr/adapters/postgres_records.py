@@ -15,11 +15,12 @@ from carillon_cdr.ports import RecordFilter
 from carillon_contracts.record import CallRecorded
 from carillon_contracts.rights import Names
 
-#: Whether a row with a `call_id` is of one of the names; of a user's since the line was handed over.
+#: Whether a row with a `call_id` is of one of the names; of a user's since the line was handed over, of a department's since it is this.
 SHARED = """exists (
   select from call_record_of o
    where o.tenant = $1 and o.call_id = {row}.call_id and o.whose = any({names}::text[]) {more}
-     and o.started_at > coalesce((select reset_at from line_reset where tenant = $1 and 'user/' || user_id = o.whose), '-infinity'))"""
+     and o.started_at > coalesce((
+       select reset_at from line_reset where tenant = $1 and user_id = regexp_replace(o.whose, '^user/', '')), '-infinity'))"""
 #: A NUL that a caller's phone has sent is no text of Postgres.
 _RUNG = r"""exists (
   select from json_array_elements(replace(r.data::text, '\u0000', '\ufffd')::json -> 'legs') leg
