@@ -70,6 +70,8 @@ _MANNERS: Mapping[int, Manner] = {
     pb.DIGITS_MANNER_INFO: "info",
     pb.DIGITS_MANNER_TONES: "tones",
 }
+#: A label by which services know recordings that are theirs.
+PURPOSE = "purpose"
 MAX_TEXT = 2000
 MAX_LABELS, MAX_LABEL = 16, 256
 MAX_RECORDING_SECONDS = 7200
@@ -142,6 +144,8 @@ class CallControlApi(FeatureVerbs, CallControlServiceServicer):
         """Both sides."""
         long = any(len(text) > MAX_LABEL for pair in request.labels.items() for text in pair)
         many = f"at most {MAX_LABELS}, of {MAX_LABEL} characters" if long or len(request.labels) > MAX_LABELS else ""
+        if PURPOSE in request.labels and SERVICE not in current_principal().roles:
+            many = f"{PURPOSE} is for services: it says who keeps the recording, such as a mailbox"
         seconds = request.max_seconds or MAX_RECORDING_SECONDS
         bounds = "" if 0 < seconds <= MAX_RECORDING_SECONDS else f"1 to {MAX_RECORDING_SECONDS}"
         sides = _SIDES.get(request.sides)

@@ -252,6 +252,10 @@ async def test_what_is_wrong_is_named(house: Any, words: Any, control: Any, talk
         (control.SendDigits(pb.SendDigitsRequest(call_id=here, leg_id="a", digits="x")), (bad, ["digits"])),
         (control.PlayToCall(pb.PlayToCallRequest(call_id=here, text=" ")), (bad, ["text"])),
         (control.StartRecording(pb.StartRecordingRequest(call_id=here, max_seconds=-1)), (bad, ["max_seconds"])),
+        (
+            control.StartRecording(pb.StartRecordingRequest(call_id=here, labels={"purpose": "voicemail", "mailbox_id": "box"})),
+            (bad, ["labels"]),
+        ),
         (control.StopRecording(pb.StopRecordingRequest(call_id=here)), (state, [f"calls/{here}"])),
         (control.OriginateCall(pb.OriginateCallRequest(user_id="ghost", destination="102")), (gone, [])),
         (control.OriginateCall(pb.OriginateCallRequest(user_id="carol", destination="102")), (state, ["users/carol"])),
