@@ -187,7 +187,7 @@ async def test_records_of_before_are_given_to_their_people_whatever_stands_in_th
         {"caller": "1\x0001", "ended_at": at[17], "legs": legs},
     )
     assert await migrate(before, CDR) == ["0005_whose_records.sql"]
-    talked = "array(select extract(epoch from upper(each) - lower(each))::int from unnest(talked) each order by each)"
+    talked = "array(select extract(epoch from upper(span) - lower(span))::int from unnest(talked) span order by span)"
     found = {row["whose"]: row["seconds"] for row in await before.fetch(f"select whose, {talked} as seconds from call_record_of")}
     assert found == {"user/alice": [5, 7], "user/bob": [], "user/carol": [], "user/eve\ufffd": [1]}
     await before.close()

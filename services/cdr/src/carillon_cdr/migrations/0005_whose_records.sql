@@ -10,10 +10,10 @@ create table call_record_of (
 );
 -- What a caller's phone has sent may hold a NUL, which no text does; clocks may have been set back while a leg was up.
 with leg as (
-  select tenant, call_id, started_at, each ->> 'party' as party, (each ->> 'answered_at')::timestamptz as answered_at,
-         coalesce(each ->> 'ended_at', data ->> 'ended_at')::timestamptz as ended_at
+  select tenant, call_id, started_at, item ->> 'party' as party, (item ->> 'answered_at')::timestamptz as answered_at,
+         coalesce(item ->> 'ended_at', data ->> 'ended_at')::timestamptz as ended_at
     from (select tenant, call_id, started_at, replace(data::text, '\u0000', '\ufffd')::json as data from call_record) clean,
-         json_array_elements(data -> 'legs') each)
+         json_array_elements(data -> 'legs') item)
 insert into call_record_of (tenant, call_id, whose, started_at, talked)
 select tenant, call_id, 'user/' || party, started_at,
        coalesce(range_agg(tstzrange(answered_at, greatest(answered_at, ended_at))) filter (where answered_at is not null), '{}')
