@@ -153,7 +153,7 @@ def test_calls_are_made_for_oneself_and_for_ones_people(rpc: str, request_: Any,
     "wanted", [{"phone": "+41215550100"}, {"user_id": "ben", "call_id": "01890000-0000-7000-8000-000000000001"}], ids=["phone", "call_id"]
 )
 def test_a_phone_outside_is_called_and_a_calls_id_chosen_for_the_tenants_admins_alone(
-    wanted: dict[str, str], accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+    wanted: dict[str, Any], accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ledger has one record of an id: who may choose it calls unseen."""
     request = pb.OriginateCallRequest(destination="101", **wanted)

@@ -742,7 +742,7 @@ class StartRecordingRequest(_message.Message):
     """A short tone at the beginning, and every 15 s while it records, which both sides hear."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Copied into the recordings' events, with `leg_id` added; at most 16, keys and values of at most 256 characters."""
+        """Copied into the recordings' events, with `leg_id` added; at most 16, keys and values of at most 256 characters. `purpose` is for services."""
 
     def __init__(
         self,
@@ -917,7 +917,9 @@ class OriginateCallRequest(_message.Message):
     auto_answer: _builtins.bool
     """The user's phones answer by themselves, as far as they can."""
     call_id: _builtins.str
-    """A UUID that the call is to have, so that who asks knows it before; refused while such a call is up. Empty: one is made."""
+    """A UUID that the call is to have, so that who asks knows it before (for the tenant's admins); one that no call ever had. Refused while such a call
+    is up. Empty: one is made.
+    """
     phone: _builtins.str
     """E.164: rings in place of the user's devices, in the rights of the user; without a user, in those of the tenant's admins, showing its main
     number.
