@@ -79,7 +79,7 @@ class _Stream:
 
     def wake_if_over(self) -> None:
         """What it waits for is not worth waiting for any more."""
-        if self._waiting is not None and self._ended():
+        if self._waiting is not None and not self._waiting.expired() and self._ended():
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
     def _ended(self) -> bool:

@@ -67,6 +67,37 @@ async def test_a_token_without_an_end_watches_on_and_a_time_out_of_the_servicer_
             await anext(told)
 
 
+async def test_an_end_that_is_told_again_while_a_stream_leaves_keeps_no_other_open() -> None:
+    leaving, leave, failures = asyncio.Event(), asyncio.Event(), list[object]()
+
+    async def slow() -> AsyncGenerator[int, None]:
+        try:
+            yield 0
+            await asyncio.Event().wait()
+        finally:
+            leaving.set()
+            await leave.wait()
+
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: failures.append(context))
+    verifier = TokenVerifier("k" * 32)
+    streams, now = LastingStreams(verifier), datetime.now(UTC).timestamp()
+    told = [streams.lasting("WatchCalls", Verified(ANN, now + 600, now), each) for each in (slow(), waiting(), slow())]
+    async with asyncio.timeout(60):
+        assert [await anext(each) for each in told] == [0, 0, 0]
+        coming = [asyncio.ensure_future(anext(each)) for each in told]
+        await asyncio.sleep(0)
+        verifier.ended.add("dupont", "user/ann", now + 1, now + 600)
+        await leaving.wait()
+        verifier.ended.add("dupont", "user/ann", now + 2, now + 600)
+        with pytest.raises(TokenOver):
+            await coming[1]
+        leave.set()
+        assert [type(each) for each in await asyncio.gather(*coming, return_exceptions=True)] == [TokenOver] * 3
+    loop.set_exception_handler(None)
+    assert not failures
+
+
 @pytest.mark.parametrize("make", [counting, waiting])
 async def test_whatever_is_streamed_ends_when_its_token_is_ended(make: type) -> None:
     verifier = TokenVerifier("k" * 32)
