@@ -50,16 +50,21 @@ _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 _log = logs.get_logger(__name__)
 #: Lets a call in by its metadata, or raises.
 _Enter = Callable[[Mapping[str, Any]], Verified | None]
-_principal: ContextVar[Principal | None] = ContextVar("carillon_principal", default=None)
+_token: ContextVar[Verified | None] = ContextVar("carillon_token", default=None)
 _tenant: ContextVar[str | None] = ContextVar("carillon_tenant", default=None)
+
+
+def current_token() -> Verified:
+    """What the call that is being served was made with; raises `Unauthenticated` outside of one."""
+    token = _token.get()
+    if token is None:
+        raise Unauthenticated
+    return token
 
 
 def current_principal() -> Principal:
     """Who makes the call that is being served; raises `Unauthenticated` outside of one."""
-    principal = _principal.get()
-    if principal is None:
-        raise Unauthenticated
-    return principal
+    return current_token().principal
 
 
 def current_tenant() -> str:
@@ -166,7 +171,7 @@ class GrpcServer:
         await self._server.stop(grace)
 
     def _enter(self, allowed: frozenset[str], checks_profiles: bool, metadata: Mapping[str, Any]) -> Verified | None:
-        _principal.set(None)
+        _token.set(None)
         _tenant.set(metadata.get(TENANT_KEY))
         if allowed == ANYONE:
             return None
@@ -175,7 +180,7 @@ class GrpcServer:
             raise Unauthenticated
         token = self._verifier.verify(header[len(_BEARER) :])
         principal = token.principal
-        _principal.set(principal)
+        _token.set(token)
         if not principal.roles & allowed:
             raise PermissionDenied("the token's roles do not allow this")
         if principal.rights_profile and not checks_profiles:
@@ -204,11 +209,11 @@ class GrpcServer:
     def _report(self, method: str, error: Unauthenticated | PermissionDenied, context: Any) -> None:
         if self._on_refusal is None:
             return
-        principal = _principal.get()
+        token = _token.get()
         reason: Literal["unauthenticated", "permission_denied"] = (
             "unauthenticated" if isinstance(error, Unauthenticated) else "permission_denied"
         )
-        subject, tenant = ("", None) if principal is None else (principal.subject, principal.tenant)
+        subject, tenant = ("", None) if token is None else (token.principal.subject, token.principal.tenant)
         self._on_refusal(Refusal(method, reason, subject, tenant or "", context.peer()))
 
     def _guarded(self, method: str, handler: Any, allowed: frozenset[str], checks_profiles: bool) -> Any:

@@ -19,7 +19,7 @@ from carillon_directory.domain.outcomes import Refused
 from carillon_directory.domain.texts import text_error
 from carillon_directory.passwords import Passwords
 from carillon_directory.people import People, Person, check_password
-from carillon_kit.auth import ADMIN, Principal, sign_token
+from carillon_kit.auth import ADMIN, Verified, sign_token
 from carillon_kit.clock import Clock
 from carillon_kit.errors import FailedPrecondition, InvalidArgument, Unauthenticated
 from carillon_kit.ids import Ids
@@ -157,11 +157,16 @@ class Authentication:
         within = (stored.department, stored.rights_profile, stored.reseller)
         return self._access(issued, f"key/{stored.id}", stored.tenant, [stored.role], *within, until=stored.expires_at)
 
-    async def enter(self, tenant: str, seller: Principal, reason: str) -> Tokens:
-        """An admin's token in a tenant, in the name of the reseller's; there is no other way in than this, and it is told for sure."""
+    async def enter(self, tenant: str, token: Verified, reason: str) -> Tokens:
+        """An admin's token in a tenant, in the name of the reseller's; there is no other way in than this, and it is told for sure.
+
+        It has the reseller's own token's time and counts no longer: what ends that one, known here or not yet, ends this one.
+        """
         if wrong := text_error(reason):
             raise InvalidArgument({"reason": wrong})
-        issued = await self._store.now()
+        seller = token.principal
+        issued = await self._store.now() if token.issued is None else datetime.fromtimestamp(token.issued, UTC)
+        until = None if token.expires is None else datetime.fromtimestamp(token.expires, UTC)
         subject = f"reseller/{seller.reseller}/{seller.subject}"
         event = audit.TenantEntered(reseller_id=seller.reseller, by=seller.subject, reason=reason)
         now, event_id = self._clock.now(), self._ids.uuid7()
@@ -169,13 +174,14 @@ class Authentication:
         told = audit.audit_event(event, tenant, event_id=event_id, source="carillon/directory", about=about, at=now)
         await self._store.tell(AUDIT.name, (event_id, *told))
         self._wake()
-        return self._access(issued, subject, tenant, [str(ADMIN)], reseller=seller.reseller)
+        return self._access(issued, subject, tenant, [str(ADMIN)], reseller=seller.reseller, until=until)
 
     async def _tokens(self, person: Person, family: UUID, issued: datetime) -> Tokens:
         access = self._access(issued, person.subject, person.tenant, person.roles, person.department, person.rights_profile)
         refresh = _REFRESH + self._ids.token(_SECRET_BYTES)
         expires = self._clock.now() + self._lifetimes.refresh
-        await self._store.new_refresh(logins.digest(refresh), family, person.tenant, person.user_id, expires)
+        if not await self._store.new_refresh(logins.digest(refresh), family, person.tenant, person.user_id, expires, issued):
+            raise Unauthenticated("the login was changed meanwhile; log in again")
         return Tokens(access.access, access.access_expires_at, refresh, expires)
 
     def _access(

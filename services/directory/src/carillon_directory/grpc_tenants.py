@@ -42,7 +42,7 @@ from carillon_directory.ports import Recorded
 from carillon_kit import pages
 from carillon_kit.auth import ADMIN, OPERATOR, RESELLER
 from carillon_kit.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
-from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
+from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant, current_token
 
 _PACKAGE = "carillon.directory.v1"
 _ABOVE = "is for ApplyInstallationBatch, or the tenant's own service"
@@ -217,7 +217,7 @@ class TenantServicer(TenantServiceServicer):
     async def EnterTenant(self, request: pb.EnterTenantRequest, context: object) -> pb.EnterTenantResponse:
         """A token for what admins do, in the reseller's name."""
         await self._sold.check_seen(request.id, await self._sold.resellers.all())
-        tokens = await self._authentication.enter(request.id, current_principal(), request.reason)
+        tokens = await self._authentication.enter(request.id, current_token(), request.reason)
         response = pb.EnterTenantResponse(access_token=tokens.access)
         response.access_token_expires_at.FromDatetime(tokens.access_expires_at)
         return response

@@ -36,8 +36,15 @@ class Place:
     async def fill(self) -> None:
         await self.log.append(self.tenant, 0, [change("created", None, {"id": "ann"})])
         await self.store.set_password(self.tenant, "ann", "first")
-        await self.store.new_refresh(self.code, uuid4(), self.tenant, "ann", SOON)
+        assert await self.give(self.code, await self.store.now())
         assert await self.invite(1)
+
+    async def give(self, refresh: bytes, issued: datetime) -> bool:
+        return await self.store.new_refresh(refresh, uuid4(), self.tenant, "ann", SOON, issued)
+
+    async def refreshes(self) -> int:
+        count: int = await self.pool.fetchval("select count(*) from refresh_token where tenant = $1", self.tenant)
+        return count
 
     async def invite(self, version: int, code: bytes = b"", pause: timedelta = timedelta()) -> bool:
         letter = (uuid4(), f"carillon._operator.letter.{self.tenant}.requested", b"{}")
@@ -98,6 +105,39 @@ async def test_none_waits_for_one_that_waits_for_it(place: Place, first: str, se
                 acts.append(asyncio.ensure_future(ACTS[act](place)))
                 await place.waiting(number)
         await asyncio.gather(*acts)
+
+
+OVER: Mapping[str, Callable[[Place], Awaitable[Any]]] = {
+    **ACTS,
+    "a refresh token comes again": lambda place: place.store.take_refresh(place.code, datetime.now(UTC)),
+}
+
+
+@pytest.mark.parametrize("how", OVER)
+async def test_no_refresh_token_is_given_to_who_logged_in_before_the_login_was_changed(place: Place, how: str) -> None:
+    issued = await place.store.now()
+    if how not in ACTS:
+        assert await place.store.take_refresh(place.code, datetime.now(UTC)) is not None
+    async with asyncio.timeout(60), place.pool.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute("select from refresh_token where tenant = $1 for update", place.tenant)
+            ending = asyncio.ensure_future(OVER[how](place))
+            await place.waiting(1)
+            giving = asyncio.ensure_future(place.give(b"late " + place.code, issued))
+            await place.waiting(2)
+        await ending
+        assert not await giving
+    assert await place.refreshes() == 0
+    assert not await place.give(b"later " + place.code, issued)
+    there = await place.store.get(place.tenant, "ann") is not None
+    assert await place.give(b"new " + place.code, await place.store.now()) is there, "who logs in again has one"
+
+
+async def test_who_comes_under_an_id_has_no_password_that_was_set_when_the_former_one_had_gone(place: Place) -> None:
+    await place.log.append(place.tenant, 1, [change("deleted", {"id": "ann"}, None)])
+    await place.store.set_password(place.tenant, "ann", "too late")
+    await place.log.append(place.tenant, 2, [change("created", None, {"id": "ann"})])
+    assert await place.store.get(place.tenant, "ann") is None
 
 
 async def test_of_two_who_ask_at_once_for_a_code_one_is_sent_it_and_it_is_good(place: Place) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import jwt
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -458,6 +459,9 @@ async def test_a_reseller_s_key_is_good_for_it_alone(tree: int, client: Client) 
     async with channel(f"127.0.0.1:{tree}", tokens.access_token) as link:
         assert set(await listed(link)) <= {"lake-1", "west-2"}
         entered = await TenantServiceStub(link).EnterTenant(pb.EnterTenantRequest(id="lake-1"))
+        own, theirs = (jwt.decode(each, options={"verify_signature": False}) for each in (tokens.access_token, entered.access_token))
+        assert theirs["iat"] == own["iat"], "what ends the one ends the other, whenever it entered"
+        assert theirs["exp"] <= own["exp"]
         async with channel(f"127.0.0.1:{tree}", entered.access_token) as inside:
             await UserServiceStub(inside).ListUsers(pb.ListUsersRequest())
             await operator.RevokeApiKey(auth_pb2.RevokeApiKeyRequest(id=made.api_key.id))

@@ -10,13 +10,13 @@ from pydantic import JsonValue
 
 from carillon_contracts.config import RESOURCES, ConfigChanged
 from carillon_contracts.tenant_config import Folding, TenantConfig, evolve
-from carillon_directory.domain.commands import Command, CreateResource, ErasePerson, PutBack, UpdateResource
+from carillon_directory.domain.commands import Bounds, Command, CreateResource, ErasePerson, PutBack, UpdateResource
 from carillon_directory.domain.conclude import State
 from carillon_directory.domain.decide import decide
 from carillon_directory.domain.erasing.decide import Erasing, Rewriting, erase, told
 from carillon_directory.domain.erasing.husks import KEPT, PERSONAL
 from carillon_directory.domain.index import Index
-from carillon_directory.domain.outcomes import Accepted, Held, Missing, Refused
+from carillon_directory.domain.outcomes import Accepted, Forbidden, Held, Missing, Refused
 from carillon_directory.domain.past import as_now, restoring, undoing
 from carillon_directory.testing import company_command
 
@@ -203,6 +203,15 @@ def test_who_was_deleted_before_and_where_calls_would_go_astray(log: Log) -> Non
     assert isinstance(held, Held)
     assert [(each.kind, each.resource_id) for each in held.holders] == [("menu", "m")]
     assert isinstance(log.erase(ErasePerson(actor="x", user_id="nobody", pseudonym=PSEUDONYM, erasure_id="e")), Missing)
+
+
+def test_a_reseller_that_entered_erases_no_administrator_behind_the_others_backs() -> None:
+    users = [{"id": "ann", "last_name": "Archer", "role": "admin"}, {"id": "bob", "last_name": "Baker"}]
+    log = Log(company_command({"tenant": COMPANY["tenant"], "users": users}))
+    visiting = Bounds(inside=True, visiting=True)
+    asked: dict[str, Any] = {"actor": "reseller/west/key/1", "pseudonym": PSEUDONYM, "erasure_id": "e", "bounds": visiting}
+    assert isinstance(log.erase(ErasePerson(user_id="ann", **asked)), Forbidden)
+    assert isinstance(log.erase(ErasePerson(user_id="bob", **asked)), Erasing)
 
 
 def test_a_name_that_others_bear_stays_theirs() -> None:

@@ -83,9 +83,15 @@ update login set totp_confirmed = true, totp_step = $3, recovery_hashes = $4
  where tenant = $1 and user_id = $2 and totp_sealed <> '' and totp_step < $3"""
 _REMOVE_TOTP = """
 update login set totp_sealed = '', totp_confirmed = false, totp_step = 0, recovery_hashes = '{}' where tenant = $1 and user_id = $2"""
-_NEW_REFRESH = "insert into refresh_token (hash, family, tenant, user_id, expires_at) values ($1, $2, $3, $4, $5)"
+#: It waits for whoever is changing the login, who takes away the refresh tokens there are and would not see this one.
+_NEW_REFRESH = """
+insert into refresh_token (hash, family, tenant, user_id, expires_at)
+select $1::bytea, $2::uuid, tenant, user_id, $5::timestamptz from login
+ where tenant = $3 and user_id = $4 and changed_at <= $6 for share"""
 _TAKE_REFRESH = """
 update refresh_token set used_at = $2 where hash = $1 and used_at is null and expires_at > $2 returning tenant, user_id, family"""
+_CHANGED = "update login set changed_at = clock_timestamp() where tenant = $1 and user_id = $2"
+_END_FAMILY = "delete from refresh_token where family = $1"
 _USED_REFRESH = "select tenant, user_id, family from refresh_token where hash = $1 and used_at is not null"
 _FORGET_OLD = "delete from refresh_token where expires_at < $1"
 _INVITE = """
@@ -178,26 +184,29 @@ class PostgresLogins:
         done: str = await self._pool.execute(_REMOVE_TOTP, tenant, user_id)
         return done != "UPDATE 0"
 
-    async def new_refresh(self, token_hash: bytes, family: UUID, tenant: str, user_id: str, expires_at: datetime) -> None:
-        """A refresh token was given out."""
-        await self._pool.execute(_NEW_REFRESH, token_hash, family, tenant, user_id, expires_at)
+    async def new_refresh(self, token_hash: bytes, family: UUID, tenant: str, user_id: str, expires_at: datetime, issued: datetime) -> bool:
+        """A refresh token is given out; False: the login was changed, or ended, after the time `issued`, and there is none."""
+        done: str = await self._pool.execute(_NEW_REFRESH, token_hash, family, tenant, user_id, expires_at, issued)
+        return done != "INSERT 0 0"
 
     async def take_refresh(self, token_hash: bytes, now: datetime) -> TakenRefresh | None:
-        """Use a refresh token up; one that was used before ends its family, and every access token of the login. None: unknown or too
-        old."""
+        """Use a refresh token up; one that was used before ends its family, also what is being given of it, and every access token of the
+        login. None: unknown or too old."""
         row = await self._pool.fetchrow(_TAKE_REFRESH, token_hash, now)
         if row is not None:
             return TakenRefresh(row["tenant"], row["user_id"], row["family"], reused=False)
         row = await self._pool.fetchrow(_USED_REFRESH, token_hash)
         if row is None:
             return None
-        await self.end_family(row["family"])
-        await self._pool.execute(END, row["tenant"], [row["user_id"]])
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(END, row["tenant"], [row["user_id"]])
+            await connection.execute(_CHANGED, row["tenant"], row["user_id"])
+            await connection.execute(_END_FAMILY, row["family"])
         return TakenRefresh(row["tenant"], row["user_id"], row["family"], reused=True)
 
     async def end_family(self, family: UUID) -> None:
         """No token of this login counts any more."""
-        await self._pool.execute("delete from refresh_token where family = $1", family)
+        await self._pool.execute(_END_FAMILY, family)
 
     async def forget_old(self, now: datetime) -> None:
         """Delete refresh tokens that are past."""

@@ -43,7 +43,7 @@ _FORGET = tuple(
     f"delete from {table} where tenant = $1"
     for table in ("invitation", "api_key", "login", "refresh_token", "provisioned_device", "provisioned_password")
 )
-#: And of a user: whoever comes under the same id has none of it.
+#: And of a user: whoever comes under the same id has none of it, nor of what was set a moment after the former one had gone.
 _FORGET_USERS = tuple(
     f"delete from {table} where tenant = $1 and user_id = any($2::text[])" for table in ("invitation", "login", "refresh_token")
 )
@@ -123,12 +123,12 @@ class PostgresTenantLog:
                 taken = await connection.fetch(_TAKE, tenant_id, *_columns(moved.taken))
                 if len(taken) < len(moved.taken):
                     raise Outrun("a claim was taken meanwhile")
-                if any(each.resource == Tenant.KIND and (each.before is None or each.after is None) for each in changes):
+                if any(_begins_or_ends(each, Tenant.KIND) for each in changes):
                     for statement in _FORGET:
                         await connection.execute(statement, tenant_id)
-                if gone := [each.resource_id for each in changes if each.resource == User.KIND and each.after is None]:
+                if persons := [each.resource_id for each in changes if _begins_or_ends(each, User.KIND)]:
                     for statement in _FORGET_USERS:
-                        await connection.execute(statement, tenant_id, gone)
+                        await connection.execute(statement, tenant_id, persons)
                 if other := [each.resource_id for each in changes if _allowed_otherwise(each)]:
                     await connection.execute(END, tenant_id, other)
                 yield
@@ -193,6 +193,10 @@ class PostgresTenantLog:
             return frozenset()
         rows = await self._pool.fetch(_TAKEN_ELSEWHERE, tenant_id, *_columns(claims))
         return frozenset(Claim(row["kind"], row["value"]) for row in rows)
+
+
+def _begins_or_ends(change: ConfigChanged, kind: str) -> bool:
+    return change.resource == kind and (change.before is None or change.after is None)
 
 
 def _allowed_otherwise(change: ConfigChanged) -> bool:

@@ -21,7 +21,7 @@ from carillon_directory.domain.documents import dump
 from carillon_directory.domain.erasing.husks import PERSONAL, husk
 from carillon_directory.domain.erasing.parting import leads_to, parted, refers
 from carillon_directory.domain.erasing.theirs import Key, Log, Theirs, objects, theirs, whose, words
-from carillon_directory.domain.outcomes import Accepted, Missing, Refused
+from carillon_directory.domain.outcomes import Accepted, Forbidden, Missing, Refused
 from carillon_directory.domain.references import everything
 
 #: Resource and action of the change that says so.
@@ -40,8 +40,11 @@ class Erasing:
 
 def erase(state: State, log: Log, command: ErasePerson) -> Erasing | Refused:
     """`log`: every change of the tenant, in order."""
-    if command.user_id not in state.config.users:
+    user = state.config.users.get(command.user_id)
+    if user is None:
         return Missing(User.KIND, command.user_id)
+    if command.bounds.visiting and user.role != "user":
+        return Forbidden(f"user {user.id!r} administers: a reseller that entered takes that away first, of which the tenant is told")
     found = theirs(state.config, state.index, log, command.user_id)
     spoken = words(state.config, log, command.user_id, command.pseudonym, found)
     order = PersonErasureOrdered(
