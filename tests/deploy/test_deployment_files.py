@@ -133,6 +133,12 @@ def test_each_service_has_its_own_nats_user_and_may_not_delete_streams() -> None
     assert not {"$JS.API.STREAM.PURGE.>", f"$JS.API.STREAM.PURGE.OBJ_{AUDIO_BUCKET}"} & set(json.loads(loss[1]))
 
 
+def test_no_service_holds_the_locks_of_a_change_that_it_was_cut_off_from() -> None:
+    text = (ROOT / "deploy/compose/roles.sql").read_text()
+    limited = re.findall(r"alter role (\w+) set idle_in_transaction_session_timeout = '30s';", text)
+    assert sorted(limited) == sorted(re.findall(r"create role (\w+)", text)) == sorted(SERVICES)
+
+
 def test_the_edge_of_kubernetes_is_a_kamailio_that_takes_its_options_and_knows_every_media_node(tmp_path: Path) -> None:
     """Kamailio itself reads the configuration with the arguments and the list of nodes of the manifest."""
     (config,) = [m for m in manifests() if m["kind"] == "ConfigMap" and m["metadata"]["name"] == "edge-nodes"]
