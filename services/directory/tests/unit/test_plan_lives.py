@@ -153,6 +153,15 @@ async def test_a_plan_has_as_many_tests_as_every_activation_can_run(world: World
     await world.change("plan_test", "t7", "display_name", "Seven")
 
 
+async def test_tests_of_other_plans_that_lead_to_a_plan_are_none_of_its_own(world: World) -> None:
+    plan, test = COMPANY["plans"][0], COMPANY["plan_tests"][0]
+    others = [{**test, "id": f"t{number}", "plan_id": "other", "reaches": {"plan_id": "main"}} for number in range(MOST_TESTS)]
+    company = {**COMPANY, "plans": [plan, {**plan, "id": "other"}], "plan_tests": [*others, test]}
+    assert isinstance(await world.directory.execute("acme", company_command(company)), Executed)
+    one_more = {**company, "plan_tests": [*others, test, {**test, "id": "more"}]}
+    assert isinstance(await world.directory.execute("acme", company_command(one_more)), Executed)
+
+
 async def test_past_calls_hold_a_draft_up_when_more_would_go_elsewhere_than_may(world: World) -> None:
     before = (await world.config()).seq
     steps = await world.steps(past_calls=PastCallsBound(max_calls=9, max_elsewhere=1))

@@ -87,12 +87,13 @@ def _test_violations(config: TenantConfig, test: PlanTest) -> list[Violation]:
     return found
 
 
-def too_many_tests(index: Index, test: PlanTest, before: Resource | None) -> Iterator[Violation]:
-    """A plan has so many tests at most; what it had before may stay."""
+def too_many_tests(config: TenantConfig, index: Index, test: PlanTest, before: Resource | None) -> Iterator[Violation]:
+    """A plan has so many tests at most; what it had before may stay. Tests of other plans may lead to it."""
     if isinstance(before, PlanTest) and before.plan_id == test.plan_id:
         return
-    tests = (name for kind, name in index.referring(Plan.KIND, test.plan_id) if kind == PlanTest.KIND and name != test.id)
-    if sum(1 for _ in islice(tests, MOST_TESTS)) == MOST_TESTS:
+    referring = (name for kind, name in index.referring(Plan.KIND, test.plan_id) if kind == PlanTest.KIND and name != test.id)
+    own = (name for name in referring if config.plan_tests[name].plan_id == test.plan_id)
+    if sum(1 for _ in islice(own, MOST_TESTS)) == MOST_TESTS:
         yield Violation("plan_id", f"plan {test.plan_id!r} has {MOST_TESTS} tests already, which is the most")
 
 

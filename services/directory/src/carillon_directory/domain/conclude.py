@@ -95,7 +95,7 @@ def _violations(after: TenantConfig, index: Index, piece: Piece, refused: Set[Ke
     yield from checks.violations(after, resource, refused, piece.before)
     yield from services.violations(after, index, resource, piece.before)
     if isinstance(resource, PlanTest):
-        yield from checks.too_many_tests(index, resource, piece.before)
+        yield from checks.too_many_tests(after, index, resource, piece.before)
     for field, space, value in values_of(resource):
         for kind, resource_id in index.takers(space, value):
             if (kind, resource_id) != (resource.KIND, resource.id):
