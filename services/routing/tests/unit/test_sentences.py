@@ -61,6 +61,8 @@ def test_no_sentence_is_left_with_a_gap_or_with_english_words_for_what_is_known(
             assert "{" not in told
             assert "user/anna" not in told
     assert "Anna Dumas" in teller.told("reasons", "the outcome was busy; user/anna is rung now")
+    glue = {"en": "or", "de": "oder", "fr": "ou", "nl": "of"}[language]
+    assert f" CH {glue} FR" in teller.told("reasons", "an emergency number of CH or FR: always allowed")
 
 
 def test_what_is_not_known_is_told_as_it_is_written() -> None:

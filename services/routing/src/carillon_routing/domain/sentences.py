@@ -182,6 +182,8 @@ class Teller:
             case "classes":
                 both = f" {self.book.word('glue', 'and')} "
                 return ", ".join(both.join(self._word("class_", word) for word in part.split(" and ")) for part in value.split(", "))
+            case "country":
+                return f" {self.book.word('glue', 'or')} ".join(value.split(" or "))
             case "number" if value in ("withheld", "a withheld number"):
                 return self.book.word("glue", "withheld")
             case "prefix" if value == "any":
