@@ -24,9 +24,9 @@ from carillon_routing.domain.facts import CallFacts, Entered, Outcome, Play, Pla
 from carillon_routing.domain.queue_steps import Waited
 from carillon_routing.domain.queue_turns import wait_ends
 from carillon_routing.domain.queues import commands as c
-from carillon_routing.domain.queues.floor import Floor
 from carillon_routing.domain.simulate import followed
 from carillon_routing.domain.simulated_queues import SimulatedQueues
+from carillon_routing.handlers import floors
 from carillon_routing.handlers.deciding import Decider
 from carillon_routing.handlers.floors import Floors, FloorsWhenUp
 from carillon_routing.handlers.queue_calls import QueueCalls
@@ -56,14 +56,11 @@ NODES: tuple[dict[str, Any], ...] = (
 )
 
 
-class Patient(Floors):
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The database of a loaded machine is waited for."""
-
-    async def execute(self, tenant: str, command: c.Command, seconds: float = 60, *, then: c.Command | None = None) -> Floor:
-        return await super().execute(tenant, command, 60, then=then)
-
-    async def read(self, tenant: str, seconds: float = 60) -> Floor:
-        return await super().read(tenant, 60)
+    within = floors._within
+    monkeypatch.setattr(floors, "_within", lambda seconds: within(60))
 
 
 async def no_call_back(tenant: str, user_id: str, number: str, ring_seconds: int, call_id: str) -> bool:
@@ -95,7 +92,7 @@ async def pool(postgres_dsn: str) -> AsyncIterator[Any]:  # noqa: F811
 class Live:
     """A call that is decided by the handlers of live calls, on the clock that also drives the floor; people do what is said here."""
 
-    floors: Patient
+    floors: Floors
     clock: ManualClock
     config: TenantConfig
     #: What happens on the floor, by second; which key is pressed as soon as it counts, from when on; who does not answer.
@@ -211,7 +208,7 @@ async def test_every_step_of_a_live_call_is_that_of_the_simulated_one(
     tenant = SystemIds().token().lower()
     config = with_plan(*NODES, tenant={"id": tenant, "realm": f"{tenant}.example", "language": "en"}, queues=[QUEUE, SECOND], agents=AGENTS)
     clock = ManualClock()
-    one = Live(Patient(PostgresFloors(pool, SystemIds()), lambda _: config, clock, "1", no_call_back), clock, config, **live)
+    one = Live(Floors(PostgresFloors(pool, SystemIds()), lambda _: config, clock, "1", no_call_back), clock, config, **live)
     one.call = replace(CALL, tenant_id=tenant)
     await one.run()
     world = followed(config, one.call, one.began, assumed, queues=SimulatedQueues(config, one.call, assumed))
