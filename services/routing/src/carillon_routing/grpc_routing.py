@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
+from math import inf
 
 from pydantic import ValidationError
 
@@ -12,7 +13,7 @@ from carillon_contracts.config import Plan
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.clock import Clock
-from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound
+from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import current_tenant
 from carillon_routing.adapters.sentences import library
 from carillon_routing.domain.plan_tests import run_tests
@@ -33,8 +34,8 @@ RIGHTS = {
 }
 #: How long TestPlan waits for a version of the configuration that was stored just now.
 CATCH_UP_SECONDS = 3.0
-#: After so long a simulated call is not followed any further.
-SIMULATE_SECONDS = 5.0
+#: After so long a simulated call is not followed any further; so long one waits until those before are simulated.
+SIMULATE_SECONDS, TURN_SECONDS = 5.0, 4.0
 
 
 class Routing(RoutingServiceServicer):
@@ -45,14 +46,33 @@ class Routing(RoutingServiceServicer):
         self._comparisons = comparisons
         self._configuration = configuration
         self._clock = clock
+        self._simulating = asyncio.Lock()
 
     async def Simulate(self, request: pb.SimulateRequest, context: object) -> pb.SimulateResponse:
         """See routing.proto."""
         if request.language:
             await asyncio.to_thread(library)
-        config, until = self._config(request.plan_draft_id), self._clock.monotonic() + SIMULATE_SECONDS
-        # A queue may take many turns: live calls do not wait for them.
-        return await asyncio.to_thread(simulated, config, request, self._clock.now(), lambda: self._clock.monotonic() > until)
+        config = self._config(request.plan_draft_id)
+        # A queue may take many turns: live calls do not wait for them, and share the processor with one simulation at most.
+        async with self._turn():
+            until = self._clock.monotonic() + SIMULATE_SECONDS
+            try:
+                return await asyncio.to_thread(simulated, config, request, self._clock.now(), lambda: self._clock.monotonic() > until)
+            finally:
+                # Nobody may be there any more for whom it is followed.
+                until = -inf
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._simulating.acquire()
+        except TimeoutError:
+            raise Unavailable("other calls are being simulated; try again") from None
+        try:
+            yield
+        finally:
+            self._simulating.release()
 
     async def ReplayCall(self, request: pb.ReplayCallRequest, context: object) -> pb.ReplayCallResponse:
         """See routing.proto."""
