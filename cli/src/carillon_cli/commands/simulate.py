@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="what happens in queues: answered, full, no_agents, waited_too_long, left_by_key, called_back or removed",
     )
     parser.add_argument("--mode", action="append", default=[], metavar="SCHEDULE=MODE", help="as if it were set by hand: office=night")
-    parser.add_argument("--busy", action="append", default=[], metavar="USER", help="talks: hunt groups pass by")
+    parser.add_argument("--busy", action="append", default=[], metavar="USER", help="talks: hunt groups and queues pass by")
     parser.add_argument("--away", action="append", default=[], metavar="USER", help="no phone is registered")
     parser.add_argument(
         "--logged-out", action="append", default=[], metavar="USER", help="is not logged in at hunt groups and queues; all others are"

@@ -151,6 +151,7 @@ def _assumed(config: TenantConfig, request: pb.SimulateRequest) -> Assumed:
         {name: _queue(found) for name, found in request.queues.items()},
         request.queue_seconds,
         frozenset(request.logged_out_user_ids),
+        frozenset(request.busy_user_ids),
         dict(request.talking_seconds),
         dict(request.idle_seconds),
         dict(request.causes),

@@ -1,13 +1,19 @@
 """A simulated call goes through a queue as a live one does: what is said and when, whom it is offered to in order, and every way out."""
 
+from asyncio import create_task
+from collections.abc import Callable
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 import pytest
 
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_kit.errors import InvalidArgument
+from carillon_kit.clock import SystemClock
+from carillon_kit.errors import InvalidArgument, Unavailable
+from carillon_kit.testing import eventually
+from carillon_routing import grpc_routing
 from carillon_routing.grpc_simulate import simulated
 from carillon_routing.testing import with_plan
 
@@ -119,6 +125,13 @@ def test_agents_are_offered_in_the_queues_order_until_one_answers() -> None:
     assert told(company(members=tiers), results={"ben": "no_answer"})[:2] == ["0 ring ben > ring_ended", "15 ring anna > answered"]
 
 
+def test_agents_who_talk_elsewhere_are_passed_over_and_that_is_said() -> None:
+    (turn,) = asked(company(), busy_user_ids=["anna"]).turns
+    lines = [f"{line.subject}: {line.reason}" for line in turn.trace][-2:]
+    assert lines == ["queue/q user/anna: user/anna talks or is being rung", "queue/q: longest_idle: offered to agent-ben after 0 s"]
+    assert told(company(max_wait_seconds=20), busy_user_ids=["anna", "ben", "carl"])[0] == "0 wait > signalled"
+
+
 def test_skills_are_asked_less_of_the_longer_the_caller_waits() -> None:
     german = [{"name": "german", "min_level": 5, "widenings": [{"after_seconds": 45, "min_level": 2}]}]
     agents = [{**AGENTS[0], "skills": [{"name": "german", "level": 2}]}, *AGENTS[1:]]
@@ -179,3 +192,32 @@ def test_what_makes_no_sense_is_refused_by_its_field(state: dict[str, Any], fiel
         asked(company(max_size=500), **state)
     assert field in refused.value.violations
     assert told(company(max_size=500), queues=found(waiting=500)) == ["0 delegate"]
+
+
+async def test_one_call_is_simulated_at_a_time_and_no_longer_than_somebody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ended, go_on = list[str](), list[str](), Event()
+
+    def slowly(config: TenantConfig, request: pb.SimulateRequest, now: datetime, is_over: Callable[[], bool]) -> pb.SimulateResponse:
+        begun.append(request.dialled)
+        while not (is_over() or go_on.wait(0.01)):
+            pass
+        ended.append(request.dialled)
+        return pb.SimulateResponse()
+
+    monkeypatch.setattr(grpc_routing, "simulated", slowly)
+    monkeypatch.setattr(grpc_routing, "TURN_SECONDS", 60)
+    monkeypatch.setattr(grpc_routing, "SIMULATE_SECONDS", 60)
+    monkeypatch.setattr(grpc_routing.Routing, "_config", lambda routing, draft_id: company())
+    nothing: Any = None
+    routing = grpc_routing.Routing(nothing, SystemClock(), nothing, nothing)
+    first, second = (create_task(routing.Simulate(pb.SimulateRequest(dialled=dialled), None)) for dialled in ("1", "2"))
+    try:
+        await eventually(lambda: bool(begun))
+        monkeypatch.setattr(grpc_routing, "TURN_SECONDS", 0)
+        with pytest.raises(Unavailable, match="other calls are being simulated"):
+            await routing.Simulate(pb.SimulateRequest(dialled="3"), None)
+        first.cancel()
+        await eventually(lambda: (begun, ended) == (["1", "2"], ["1"]), 30)
+    finally:
+        go_on.set()
+    assert await second == pb.SimulateResponse()

@@ -60,6 +60,8 @@ class Assumed:
     queue_seconds: int = 0
     #: Users who are logged in at no queue; all other agents are.
     logged_out: frozenset[str] = frozenset()
+    #: Users who talk all the time: queues pass them over.
+    busy: frozenset[str] = frozenset()
     #: By user: the seconds for which an agent talks on with somebody else, and those that one was idle before.
     talks: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     idle: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))

@@ -19,6 +19,7 @@ from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Ring, Use
 from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, Waited
 from carillon_routing.domain.queue_turns import Asking, Command, Turn, turn, wait_ends
 from carillon_routing.domain.queues import commands as c
+from carillon_routing.domain.queues.assign import passed_over
 from carillon_routing.domain.queues.decide import Refused, decide
 from carillon_routing.domain.queues.floor import AgentState, Caller, Floor, fold
 
@@ -108,11 +109,15 @@ class SimulatedQueues:
             return QueueOver("no_agents")
         if outcome is None:
             self._find(queue, wait)
-        said = self._run(turn(Asking(self._config, self._call, cursor, queue, lambda: self._now, calls_back=True), outcome))
+        asks = Asking(self._config, self._call, cursor, queue, lambda: self._now, calls_back=True, busy=self._busy)
+        said = self._run(turn(asks, outcome))
         if isinstance(said, QueueOver):
             # Who waits on there stands before the call no more.
             self._floor = replace(self._floor, callers={name: each for name, each in self._floor.callers.items() if not each.waits})
         return said
+
+    def _busy(self, queue: Queue) -> tuple[str, ...]:
+        return passed_over(self._floor, self._config, queue, self._assumed.busy, self._now)
 
     def _run(self, asked: Turn) -> Advance | QueueOver:
         try:
@@ -135,7 +140,7 @@ class SimulatedQueues:
 
     def _do(self, command: c.Command) -> None:
         """Raises `Refused`."""
-        self._floor = fold(self._floor, decide(self._floor, command, self._config, self._now + _BREATH))
+        self._floor = fold(self._floor, decide(self._floor, command, self._config, self._now + _BREATH, self._assumed.busy))
         mine = self._call.call_id
         if any(each.released and name != mine for name, each in self._floor.callers.items()):
             left = {name: each for name, each in self._floor.callers.items() if name == mine or not each.released}
@@ -145,7 +150,7 @@ class SimulatedQueues:
     def _ring_for_others(self) -> None:
         rings = [e for e in self._floor.callers.values() if e.offered and e.ring_until is None and e.call_id != self._call.call_id]
         for each in rings:
-            self._floor = fold(self._floor, decide(self._floor, c.Fetch(each.call_id), self._config, self._now))
+            self._floor = fold(self._floor, decide(self._floor, c.Fetch(each.call_id), self._config, self._now, self._assumed.busy))
             stop = self._config.queues[each.queue_id].ring_seconds * 1000
             users = {agent_id: self._config.agents[agent_id].user_id for agent_id in each.offered}
             targets = [UserTarget(f"{AGENT_TARGET}{agent_id}", user_id, 0, stop) for agent_id, user_id in users.items()]

@@ -17,6 +17,7 @@ from carillon_kit.event_store import VersionConflict
 from carillon_kit.ids import Ids, SystemIds
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import UNAVAILABLE
+from carillon_routing.domain.queues.assign import passed_over
 from carillon_routing.domain.queues.commands import CallOver, Command, Join, LogIn, Resume, StartCallback, Tick
 from carillon_routing.domain.queues.decide import Refused, decide
 from carillon_routing.domain.queues.events import FloorEvent
@@ -25,8 +26,6 @@ from carillon_routing.ports import CallBack, CallGone, FloorLog, OrdersAway
 
 _log = get_logger(__name__)
 SNAPSHOT_EVERY = 500
-#: Who are told of in a trace.
-MOST_BUSY = 10
 #: Pairs of agent and caller who are looked at for a call back at a time.
 MOST_LINES = 200
 #: What a call waits for the database within its own deadline.
@@ -237,12 +236,10 @@ class Floors:
 
     def busy(self, tenant: str, queue: Queue) -> tuple[str, ...]:
         """Users among the queue's agents who would be offered callers if they did not talk or were rung elsewhere, as last looked."""
-        kept, config = self._kept.get(tenant), self._config_of(tenant)
+        kept = self._kept.get(tenant)
         if kept is None or not kept.busy:
             return ()
-        now, agents = self._clock.now().timestamp(), (kept.floor.agents.get(member.agent_id) for member in queue.members)
-        free = (config.agents[agent.agent_id].user_id for agent in agents if agent and agent.free(now) and agent.agent_id in config.agents)
-        return tuple(user_id for user_id in free if user_id in kept.busy)[:MOST_BUSY]
+        return passed_over(kept.floor, self._config_of(tenant), queue, kept.busy, self._clock.now().timestamp())
 
     def _config_of(self, tenant: str) -> TenantConfig:
         config = self._config(tenant)

@@ -410,7 +410,7 @@ class SimulateRequest(_message.Message):
 
     @_builtins.property
     def busy_user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Users who talk: hunt groups pass them over, and their phones are busy, unless `results` says otherwise."""
+        """Users who talk: hunt groups and queues pass them over, and their phones are busy, unless `results` says otherwise."""
 
     @_builtins.property
     def unregistered_user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -66,7 +66,8 @@ class RoutingServiceServicer:
 
     def Simulate(self, request, context):
         """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given; also through queues, with what is
-        said there, whom the caller is offered to and the ways out.
+        said there, whom the caller is offered to and the ways out. One call at a time in a process; what has waited 4 s for its turn is
+        UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,8 @@ class RoutingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RoutingServiceAsyncStub: ...
     Simulate: _grpc.UnaryUnaryMultiCallable[_routing_pb2.SimulateRequest, _routing_pb2.SimulateResponse]
     """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given; also through queues, with what is
-    said there, whom the caller is offered to and the ways out.
+    said there, whom the caller is offered to and the ways out. One call at a time in a process; what has waited 4 s for its turn is
+    UNAVAILABLE.
     """
     ReplayCall: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ReplayCallRequest, _routing_pb2.ReplayCallResponse]
     """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time; and, if
@@ -59,7 +60,8 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Simulate: _aio.UnaryUnaryMultiCallable[_routing_pb2.SimulateRequest, _routing_pb2.SimulateResponse]  # type: ignore[assignment]
     """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given; also through queues, with what is
-    said there, whom the caller is offered to and the ways out.
+    said there, whom the caller is offered to and the ways out. One call at a time in a process; what has waited 4 s for its turn is
+    UNAVAILABLE.
     """
     ReplayCall: _aio.UnaryUnaryMultiCallable[_routing_pb2.ReplayCallRequest, _routing_pb2.ReplayCallResponse]  # type: ignore[assignment]
     """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time; and, if
@@ -85,7 +87,8 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_routing_pb2.SimulateResponse, _abc.Awaitable[_routing_pb2.SimulateResponse]]:
         """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given; also through queues, with what is
-        said there, whom the caller is offered to and the ways out.
+        said there, whom the caller is offered to and the ways out. One call at a time in a process; what has waited 4 s for its turn is
+        UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 
 from carillon_contracts.config import Agent, Queue, QueueSkill
 from carillon_contracts.tenant_config import TenantConfig
@@ -12,6 +13,8 @@ from carillon_routing.domain.queues.floor import AgentState, Caller, Floor
 
 #: Users, and numbers of callers who want to be called back, that cannot be connected now.
 NoLine = Collection[tuple[str, str]]
+#: Who are told of in a trace.
+MOST_BUSY = 10
 
 
 def assign(
@@ -47,6 +50,13 @@ def assign(
 
 #: Why a queue does not offer an agent a caller with this number; empty: it may.
 Spares = Callable[[Queue, Agent, str], str]
+
+
+def passed_over(floor: Floor, config: TenantConfig, queue: Queue, busy: Collection[str], now: float) -> tuple[str, ...]:
+    """Users among the queue's agents who would be offered callers if they were not `busy`; not all, if they are many."""
+    agents = (floor.agents.get(member.agent_id) for member in queue.members)
+    free = (config.agents[agent.agent_id].user_id for agent in agents if agent and agent.free(now) and agent.agent_id in config.agents)
+    return tuple(islice((user_id for user_id in free if user_id in busy), MOST_BUSY))
 
 
 def choose(
