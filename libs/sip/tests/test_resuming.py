@@ -218,6 +218,31 @@ def test_a_request_within_a_dialog_is_asked_once_and_answered_to_the_new_one(ful
     pair.assert_idle()
 
 
+def test_a_request_that_was_made_before_the_ack_of_our_answer_is_asked_again_beside_it(full_pair: Pair) -> None:
+    pair = full_pair
+    pair.invite()
+    theirs = pair.rings()
+    pair.network.passes = lambda flow, data: not data.startswith((b"ACK", b"INFO"))
+    pair.bob.agent.answer(theirs, SDP, now=pair.network.now)
+    info = RequestOut("INFO", session=theirs, body=b"5", content_type="application/dtmf")
+    asked = pair.bob.agent.request(info, now=wait(pair))
+    wait(pair)
+    pair.network.passes = lambda flow, data: True
+    assert restart(pair, pair.bob, theirs).state is SessionState.ANSWERED
+    wait(pair)
+    (arrived,) = pair.alice.of_kind(SessionRequest)
+    assert isinstance(arrived, SessionRequest)
+    pair.alice.agent.respond(arrived.transaction, 200, now=pair.network.now)
+    wait(pair)
+    (told,) = pair.bob.of_kind(ResponseReceived)
+    assert isinstance(told, ResponseReceived)
+    assert (told.transaction, told.response.status) == (asked, 200)
+    assert pair.bob.of_kind(SessionAcked)
+    pair.bob.agent.bye(theirs, now=wait(pair))
+    wait(pair)
+    pair.assert_idle()
+
+
 def test_a_reliable_provisional_response_is_repeated_until_its_prack_and_the_next_has_the_next_number(full_pair: Pair) -> None:
     pair = full_pair
     pair.invite(headers=(("Require", "100rel"),))

@@ -22,7 +22,7 @@ from carillon_sip.parser import parse_message
 from carillon_sip.peer import NOTHING_KNOWN, Peer
 from carillon_sip.refers_in import RefersIn
 from carillon_sip.reliable_calls import ReliableCalls
-from carillon_sip.session import EarlyDialog, Session, SessionState
+from carillon_sip.session import ALLOWED, EarlyDialog, Session, SessionState
 from carillon_sip.session_timers import SessionTimers
 from carillon_sip.transaction import ClientTransaction, Failure
 from carillon_sip.transaction_invite_server import InviteServerTransaction
@@ -214,7 +214,7 @@ class Resuming:
                 self._stand(session, saved.state, now)
         if saved.refers and session.dialog is not None:
             self._refers.resume(session, session.dialog, dict(saved.refers), now)
-        if saved.inquiries and session.state is _S.UP:
+        if saved.inquiries and session.state in ALLOWED["request"]:
             self._inquiries.ask_again(session, dict(saved.inquiries), now)
         if saved.timer is not None and session.dialog is not None:
             self._timers.start(session, *saved.timer, now)

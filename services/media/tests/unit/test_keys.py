@@ -196,3 +196,13 @@ async def test_keys_by_info_of_who_agreed_to_no_events_are_told_at_once() -> Non
     desk.caller.told, desk.leg.told = Remote("192.0.2.7", 4000), Remote("192.0.2.7", 4000, telephone_event=101)
     await desk.passes("5")
     assert desk.pressed == [("5", False)]
+
+
+async def test_who_tells_a_key_by_info_before_the_answer_is_told_none_so_until_then() -> None:
+    """There is no session yet in which it could be asked."""
+    desk = Desk()
+    desk.leg.told = Remote("192.0.2.7", 4000)
+    assert key_counts(desk.leg, "5", 0.0, by_info=True)
+    for digit, desk.leg.answered in (("1", False), ("2", True)):
+        await desk.keys.press(desk.actor, desk.leg, f"digits-{digit}", digit, "auto")
+    assert (desk.pressed, desk.told) == ([("1", True)], ["2"])

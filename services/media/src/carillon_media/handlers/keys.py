@@ -41,7 +41,8 @@ class Keys:
         return Ways(
             events=leg.told is not None and leg.told.telephone_event is not None,
             takes_info=actor.parts.sip.allows(leg.session, "INFO"),
-            has_sent_info=leg.keys.by_info,
+            # Before the answer there is nothing that could be asked within its session.
+            has_sent_info=leg.keys.by_info and leg.answered,
             refused_info=leg.keys.refuses_info,
             has_sent_tones=leg.keys.by_tones,
             trunk=known is not None and known.is_trunk,
