@@ -7,6 +7,7 @@ it is kept.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -49,6 +50,8 @@ SERVICE_NAME = "carillon.common.v1.CallApplication"
 _DIGITS = re.compile(r"[0-9A-D*#]{0,64}")
 #: A caller who is refused hears music no longer than that.
 BUSY_MUSIC_MS = 15_000
+#: What a number of a call's place begins with at most, which the database keeps in 32 bits.
+MOST_VISITS = 1 << 30
 _RESULTS: dict[int, facts.RingResult] = {
     pb.RING_RESULT_ANSWERED: "answered",
     pb.RING_RESULT_NO_ANSWER: "no_answer",
@@ -79,6 +82,7 @@ class RoutingApplication(CallApplicationServicer):
 
     def __init__(self, configuration: Configuration, clock: Clock, queues: QueueCalls, finder: FactFinder, slow: SlowAnswers) -> None:
         self._configuration = configuration
+        self._clock = clock
         self._queues = queues
         self._slow = slow
         self._decider = Decider(clock, queues, finder, slow)
@@ -88,7 +92,7 @@ class RoutingApplication(CallApplicationServicer):
         call = _call(request.call)
         outcome = _outcome(request.outcome)
         if isinstance(outcome, facts.Entered):
-            outcome, cursor = _sent_on(outcome, request.cursor), None
+            outcome, cursor = _sent_on(outcome, request.cursor, self._clock.now()), None
         else:
             cursor = _cursor(request.cursor, call)
         config = self._config(call, cursor)
@@ -183,14 +187,17 @@ def _cursor(raw: bytes, call: facts.CallFacts) -> cursors.Cursor | Pending | Non
         raise InvalidArgument({"cursor": str(error)}) from error
 
 
-def _sent_on(entered: facts.Entered, raw: bytes) -> facts.Entered:
-    """With what the call holds and where it waits when it is sent on; nothing of a cursor that routing does not know any more."""
+def _sent_on(entered: facts.Entered, raw: bytes, now: datetime) -> facts.Entered:
+    """With what the call holds and where it waits when it is sent on; nothing of a cursor that routing does not know any more.
+
+    Who is sent on without one (another application had the call, or the last way led nowhere) may have had places before: seconds are
+    more than those were, so that none which was given back is thought to be asked for again."""
     try:
         stood = cursors.decode(raw) if raw else None
     except cursors.BadCursor:
-        return entered
+        stood = None
     if stood is None:
-        return entered
+        return replace(entered, visits=int(now.timestamp()) % MOST_VISITS) if entered.arguments else entered
     queue_id = stood.wait.queue_id if isinstance(stood.wait, cursors.QueueWait) else ""
     return replace(entered, places=stood.places, visits=stood.visits, queue_id=queue_id)
 

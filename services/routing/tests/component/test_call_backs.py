@@ -1,7 +1,7 @@
 """Who is to be called back is called once, by the replica that runs the clock, and again when it could not be begun."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -172,7 +172,29 @@ async def test_nobody_is_called_back_by_a_trunk_that_is_full_and_the_agent_serve
     await eventually(next_is_offered)
     assert not (await floors.read(tenant, 30)).callers["c1"].offered
     assert not media.asked
-    await floors.execute(tenant, c.Leave("c2", "abandoned"), 30)
+    # Whoever gets free is offered who comes next at once, whichever replica is told of it.
+    await floors.execute(tenant, c.Join("c3", "sales", now), 30)
+    await floors.tick()
+    floor = await floors.execute(tenant, c.Leave("c2", "abandoned"), 30)
+    assert (floor.callers["c3"].offered, floor.callers["c1"].offered) == (("a1",), ())
+    cannot = list[tuple[str, str]]()
+
+    async def without_line(of_tenant: str, wanted: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        found = await lines.without_line(of_tenant, wanted)
+        cannot.extend(found)
+        return found
+
+    another = Floors(PostgresFloors(pool, SystemIds()), {tenant: config}.get, clock, "2", media, without_line=without_line)
+    await another.execute(tenant, c.Join("c4", "sales", now), 30)
+
+    async def has_looked() -> bool:
+        await another.look()
+        return bool(cannot)
+
+    await eventually(has_looked)
+    floor = await another.execute(tenant, c.Leave("c3", "abandoned"), 30)
+    assert (floor.callers["c4"].offered, floor.callers["c1"].offered) == (("a1",), ())
+    await floors.execute(tenant, c.Leave("c4", "abandoned"), 30)
     await pool.execute("update place set ended = true where tenant = $1", tenant)
     clock.advance(FETCH_SECONDS + 1)
 

@@ -220,6 +220,31 @@ async def test_a_place_is_free_when_who_was_called_joins_the_caller_with_somebod
     assert not (await answer(finders[2], call("c7", tenant), limit))["taken"]
 
 
+_WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+
+
+@pytest.mark.feature("R-16")
+async def test_a_place_that_goes_along_to_a_call_that_ends_at_this_moment_is_free(pool: Any, finders: list[PostgresFacts]) -> None:
+    writer, tenant, limit = CallFactsWriter(pool), uuid4().hex, TakePlace("door", max_calls=1, visit=1)
+    assert (await answer(finders[0], call("c1", tenant), limit))["taken"]
+    assert (await answer(finders[0], call("c2", tenant), TakePlace("other", visit=1)))["taken"]
+    goes_along = told(CallTransferred(other_call_id="c2", moved="b1", goes_on=False), "c1", "a", tenant)
+    async with pool.acquire() as ends:
+        # Another replica is told of the end of c2: it has released what c2 held, and is about to be done.
+        transaction = ends.transaction()
+        await transaction.start()
+        await ends.execute("update call_seen set ended_at = now() where tenant = $1 and call_id = 'c2'", tenant)
+        writing = asyncio.create_task(writer.handle([goes_along]))
+
+        async def waits_or_is_done() -> bool:
+            return writing.done() or bool(await pool.fetchval(_WAITING))
+
+        await eventually(waits_or_is_done)
+        await transaction.commit()
+    await writing
+    assert (await answer(finders[1], call("c3", tenant), limit))["taken"]
+
+
 @pytest.mark.feature("R-16")
 async def test_starts_count_for_so_many_seconds_also_when_the_call_is_over(pool: Any, finders: list[PostgresFacts]) -> None:
     limit = TakePlace("contest", max_starts=4, per_seconds=60)

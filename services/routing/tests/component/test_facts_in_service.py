@@ -69,13 +69,13 @@ async def step(port: int, call_id: str) -> str:
     return str((await entered(port, call_id)).step.WhichOneof("kind"))
 
 
-async def entered(port: int, call_id: str, cursor: bytes = b"", **arguments: str) -> pb.NextResponse:
+async def entered(port: int, call_id: str, cursor: bytes = b"", dialled: str = "+41215550100", **arguments: str) -> pb.NextResponse:
     facts = pb.CallFacts(
         tenant_id="acme",
         call_id=call_id,
         direction=pb.DIRECTION_INBOUND,
         caller_number="+41791112233",
-        dialled="+41215550100",
+        dialled=dialled,
         trunk_id="carrier",
     )
     async with channel(f"127.0.0.1:{port}", issue_token(KEY, "media", None, [SERVICE]), "acme") as link:
@@ -107,6 +107,12 @@ async def test_a_limit_holds_until_a_call_ends(postgres_dsn: str, monkeypatch: p
         kept = await entered(port, "c2", again.cursor, transferred_by="anna", sent_by="caller")
         assert [line.subject for line in kept.trace if "given back" in line.reason] == []
         assert [line.subject for line in again.trace if "given back" in line.reason] == ["counter p/few"]
+        # Who is sent where nobody is gives the place back, and is like any other caller afterwards.
+        nowhere = await entered(port, "c2", kept.cursor, "+41215550199", transferred_by="anna")
+        assert (nowhere.step.WhichOneof("kind"), nowhere.cursor) == ("hang_up", b"")
+        assert await step(port, "c7") == "ring"
+        back = await entered(port, "c2", nowhere.cursor, transferred_by="anna")
+        assert back.step.WhichOneof("kind") == "hang_up"
 
 
 async def test_without_a_database_every_call_is_let_through() -> None:

@@ -228,6 +228,16 @@ def test_a_colleague_is_waited_for_whatever_leads_out_and_not_above_the_tenants_
 
 
 @pytest.mark.feature("R-18", "D-17")
+def test_as_many_are_called_back_at_once_as_there_is_room_for() -> None:
+    config, standing = limited(max_calls=5), {"limit tenant/acme": (4, 0)}
+    both = [order("anna", number="102", watched="ben", blocked="colleague"), order("carl", "carl", asked_at=NOW + timedelta(seconds=1))]
+    lines = {"carl": trunks_for(config, both[1])}
+    for room, begun in ((standing, ["anna"]), ({}, ["anna", "carl"])):
+        found = due(config, both, set(), FREE, NOW + timedelta(seconds=5), lines, room)
+        assert [each.order_id for each in found] == begun
+
+
+@pytest.mark.feature("R-18", "D-17")
 def test_who_finds_every_trunk_full_by_its_limit_is_called_back_when_it_has_room() -> None:
     world = World(on_trunks={})
     world.places["limit trunk/carrier out"] = {"another"}

@@ -138,6 +138,8 @@ def _fold(calls: dict[tuple[str, str], _Call], legs: dict[tuple[str, str, str], 
             call.left_at = event.time
         elif by_caller and not event.data["goes_on"]:
             call.moved = event.time, str(event.data["other_call_id"])
+            # Its row orders this with its end, as in `take_place`: whichever comes second sees the other.
+            calls.setdefault((tenant, call.moved[1]), _Call(event.time))
         return
     leg_id = "a" if fact == "started" else event.legid
     if fact == "ended":

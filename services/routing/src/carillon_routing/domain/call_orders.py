@@ -194,19 +194,23 @@ def due(
     under_way = [order for order in open_orders if order.via]
     rung = {each for order in under_way for each in (order.who, order.watched) if each}
     taken = {trunk_id for order in under_way for trunk_id in lines.get(order.order_id, ())}
-    suspended = config.tenant.subscription.suspended
+    suspended, now_standing = config.tenant.subscription.suspended, dict(standing)
     for order in open_orders:
         if order.via or (suspended and order.kind == "call_back"):
             continue
         needed = lines.get(order.order_id, ())
-        with_room = tuple(each for each in needed if limits.has_room(_out_by(config, each), standing))
-        if not all(limits.has_room(place, standing) for place in _made_for(config, order)):
+        with_room = tuple(each for each in needed if limits.has_room(_out_by(config, each), now_standing))
+        made = _made_for(config, order)
+        if not all(limits.has_room(place, now_standing) for place in made):
             continue
         if not _ready(order, with_room, {*busy, *rung}, trunks or {}, taken, now):
             continue
         found.append(order)
         rung |= {each for each in (order.who, order.watched) if each}
         taken |= set(needed)
+        for place in made:
+            calls, starts = now_standing.get(place.counter, (0, 0))
+            now_standing[place.counter] = calls + 1, starts + 1
     return found
 
 

@@ -149,11 +149,20 @@ class CallOrders:
         config = self._config(tenant)
         if config is None or not self._orders.up:
             return frozenset()
-        counters = {place.counter for user_id, number in wanted for place in places_of(config, user_id, number)}
+        counters = set[str]()
+        for user_id, number in wanted:
+            counters |= {place.counter for place in places_of(config, user_id, number)}
+            # There may be many, and calls are decided here.
+            await asyncio.sleep(0)
         standing = await self._orders.standing(tenant, sorted(counters)) if counters else {}
         states = await self._lines(tenant) if self._lines is not None else None
         trunks = None if states is None else {trunk_id: TrunkNow(usable) for trunk_id, (_, usable) in states.items()}
-        return frozenset(each for each in wanted if not has_line(config, *each, trunks, standing))
+        found = set[tuple[str, str]]()
+        for each in wanted:
+            if not has_line(config, *each, trunks, standing):
+                found.add(each)
+            await asyncio.sleep(0)
+        return frozenset(found)
 
     async def _trunks(self, config: TenantConfig, orders: Sequence[Order], lines: Mapping[str, tuple[str, ...]]) -> Mapping[str, TrunkNow]:
         needed = sorted({trunk_id for trunk_ids in lines.values() for trunk_id in trunk_ids})

@@ -158,6 +158,8 @@ class Floors:
         try:
             done.set_result(await self.execute(tenant, command, GO_ON_SECONDS, then=then))
         except Exception as error:  # noqa: BLE001 - the edge: who waits is told, if anybody does
+            if not isinstance(error, FloorAway | Refused):
+                _log.error("what a caller asked cannot be done", tenant=tenant, error=repr(error))
             done.set_exception(error)
             # Nobody may wait any more: then it is told here that it was looked at.
             done.exception()
@@ -305,6 +307,8 @@ class Floors:
             try:
                 if await self._log.lease(self._holder, LEASE_SECONDS):
                     await self.tick()
+                else:
+                    await self.look()
             except UNAVAILABLE as error:
                 _log.warning("floors stand still", error=repr(error))
             except Exception as error:  # noqa: BLE001 - the edge: one bad floor must not stop the clock of the others
@@ -328,18 +332,29 @@ class Floors:
             except (FloorAway, OrdersAway) as away:
                 _log.warning("floor delayed", tenant=tenant, error=str(away))
 
+    async def look(self) -> None:
+        """While another replica lets time pass: what is decided here must know too who cannot be called back now."""
+        for tenant, kept in list(self._kept.items()):
+            if not any(caller.callback for caller in kept.floor.callers.values()):
+                continue
+            try:
+                await self.read(tenant, 1.0)
+                await self._look_for_lines(tenant, kept)
+            except (FloorAway, OrdersAway) as away:
+                _log.warning("nobody knows who can be called back", tenant=tenant, error=str(away))
+
     async def _look_for_lines(self, tenant: str, kept: _Kept) -> None:
-        """For those who are to be called back, of agents who may do it now."""
-        config, now, wanted = self._config_of(tenant), self._clock.now().timestamp(), set[tuple[str, str]]()
-        for caller in kept.floor.callers.values():
+        """For those who are to be called back, the first first, of all agents who are there: each may get free before the next look."""
+        config, wanted = self._config_of(tenant), dict[tuple[str, str], None]()
+        for caller in sorted(kept.floor.callers.values(), key=lambda caller: caller.rank):
             queue = config.queues.get(caller.queue_id)
             if queue is None or not caller.callback or caller.via or caller.agent_id:
                 continue
             for agent_id in caller.offered or [member.agent_id for member in queue.members]:
                 agent = kept.floor.agents.get(agent_id)
-                if agent is not None and (agent.free(now) or agent_id in caller.offered) and agent_id in config.agents:
-                    wanted.add((config.agents[agent_id].user_id, caller.number))
-        looked = sorted(wanted)[:MOST_LINES]
+                if agent is not None and (agent.logged_in or agent_id in caller.offered) and agent_id in config.agents:
+                    wanted[config.agents[agent_id].user_id, caller.number] = None
+        looked = list(wanted)[:MOST_LINES]
         kept.no_line = await self._without_line(tenant, looked) if looked and self._without_line is not None else frozenset()
 
     async def _call_back(self, tenant: str, floor: Floor) -> None:
