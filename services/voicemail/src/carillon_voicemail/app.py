@@ -62,6 +62,8 @@ from carillon_voicemail.letters import LetterSender, LetterSubscriber
 from carillon_voicemail.line_resets import CONSUMER as LINE_RESETS
 from carillon_voicemail.line_resets import LineResets
 from carillon_voicemail.listening_application import ListeningApplication
+from carillon_voicemail.mailbox_deletions import CONSUMER as DELETIONS
+from carillon_voicemail.mailbox_deletions import MailboxDeletions
 from carillon_voicemail.ports import MailTransport, Wake
 from carillon_voicemail.projections.configuration import Configuration
 from carillon_voicemail.settings import VoicemailSettings
@@ -133,6 +135,7 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         await _letters(settings, pool, bus, letters, letter_sender, stack)
         resets = LineResets(pool, objects, outbox.wake)
         stack.push_async_callback((await bus.consume(LINE_RESETS, resets.handle, dead_letters, batch=1)).stop)
+        stack.push_async_callback((await bus.consume(DELETIONS, MailboxDeletions(pool).handle, dead_letters, batch=1)).stop)
         stack.push_async_callback((await erasures.obey(pool, bus, objects, kept_letters, outbox.wake)).stop)
         yield port
 

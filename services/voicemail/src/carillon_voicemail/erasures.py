@@ -21,7 +21,10 @@ _THEIRS = "delete from message where tenant = $1 and mailbox_id = any($2::text[]
 _TRIES = "delete from conference_tries where tenant = $1 and (caller ilike any($2::text[]) or room_id = any($3::text[]))"
 #: Nobody is left to read them.
 _UNSENT = "delete from letter_job where tenant = $1 and state in ('pending', 'sending') and body::text like '%' || $2::text || '%'"
-_RESETS = Columns("line_reset", texts=("mailbox_id",), in_key=True)
+_RESETS = (
+    Columns("line_reset", texts=("mailbox_id",), in_key=True),
+    Columns("mailbox_deletion", texts=("mailbox_id",), in_key=True),
+)
 _ROWS = {
     "messages": (Columns("message", texts=("caller_number", "caller_name")),),
     "letters": (
@@ -52,7 +55,8 @@ async def carry_out(connection: Any, order: Order, objects: ObjectStore, letters
     counts: Counts = {"messages_deleted": len(gone), "letter_copies_deleted": copies}
     boxes = [tried_box(each) for each in order.data.mailbox_ids]
     await connection.execute(_TRIES, order.tenant, patterns(order.cleaner.needles), boxes)
-    await rewrite_rows(connection, _RESETS, order.tenant, order.cleaner)
+    for each in _RESETS:
+        await rewrite_rows(connection, each, order.tenant, order.cleaner)
     for what, tables in _ROWS.items():
         counts[what] = sum([await rewrite_rows(connection, each, order.tenant, order.cleaner) for each in tables])
     counts["letters_deleted"] = int((await connection.execute(_UNSENT, order.tenant, ERASED_EMAIL)).split()[-1])

@@ -5,7 +5,7 @@ somebody else's is as if it were not there.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -204,9 +204,9 @@ class MessageApi(rpc.MessageServiceServicer):
             letter = pb.Letter(letter_id=str(each.letter_id), state=state, to=each.to, subject=each.subject, content=each.content)
             yield pb.ExportLettersResponse(letter=letter)
 
-    async def _get(self, message_id: str, among: frozenset[str] | None) -> Message:
-        message = await self._messages.get(current_tenant(), _uuid(message_id))
-        if message is None or (among is not None and message.mailbox_id not in among):
+    async def _get(self, message_id: str, among: Mapping[str, str] | None) -> Message:
+        message = await self._messages.get(current_tenant(), _uuid(message_id), among)
+        if message is None:
             raise NotFound(f"messages/{message_id}")
         return message
 

@@ -80,7 +80,9 @@ class ListeningApplication:
         return Facts(call, self.configurations.of(tenant), self.clock.now())
 
     async def _with_messages(self, tenant: str, facts: Facts, mailbox_id: str, ids: tuple[str, ...] = ()) -> Facts:
-        return replace(facts, messages=await self.messages.by_phone(tenant, mailbox_id, [UUID(each) for each in ids], _LIMIT))
+        mailbox, also = facts.config.mailboxes.get(mailbox_id), [UUID(each) for each in ids]
+        department_id = mailbox.department_id if mailbox is not None else ""
+        return replace(facts, messages=await self.messages.by_phone(tenant, mailbox_id, also, _LIMIT, department_id))
 
     async def _verdict(self, tenant: str, facts: Facts, cursor: Cursor, outcome: Outcome) -> Verdict:
         if not isinstance(outcome, Gathered) or not outcome.digits:

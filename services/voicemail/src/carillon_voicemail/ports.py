@@ -1,6 +1,6 @@
 """What the handlers need from outside: messages, e-mail jobs, audio, configuration, a mail server."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -47,8 +47,8 @@ class Messages(Protocol):
         False: this cause, or this recording, was stored before and nothing was changed. Raises `StoreUnavailable`.
         """
 
-    async def get(self, tenant: str, message_id: UUID) -> Message | None:
-        """One message."""
+    async def get(self, tenant: str, message_id: UUID, among: Mapping[str, str] | None = None) -> Message | None:
+        """One message; `among` as `list` has it."""
 
     async def mark(self, tenant: str, message_id: UUID, state: MessageState) -> Message | None:
         """The message with that state, which its box's counts tell if it had another; None: there is none. Raises `StoreUnavailable`."""
@@ -60,10 +60,11 @@ class Messages(Protocol):
         after: tuple[datetime, UUID] | None,
         limit: int,
         *,
-        among: Collection[str] | None = None,
+        among: Mapping[str, str] | None = None,
         deleted: bool = False,
     ) -> Sequence[Message]:
-        """Of one box, or of all, or `among` these; newest first. `after` is (received_at, message_id) of the last one that was read;
+        """Of one box, or of all, or `among` these, each with its department, unless they were left in another department's box of that id
+        that was deleted; newest first. `after` is (received_at, message_id) of the last one that was read;
         `deleted`: those that can be taken back too."""
 
 

@@ -28,7 +28,7 @@ async def pool(postgres_dsn: str) -> AsyncIterator[Any]:
     await migrate(made, "carillon_voicemail.migrations")
     await made.execute(
         "truncate message, mail_job, outbox, inbox, dead_letter, conference_tries, conference_attendance, conference_summary, letter_job,"
-        " conference_invitation, line_reset, greeting"
+        " conference_invitation, line_reset, mailbox_deletion, greeting"
     )
     yield made
     await made.close()

@@ -33,6 +33,7 @@ from carillon_voicemail.domain.message import MailState
 from carillon_voicemail.handlers import Postman
 from carillon_voicemail.io.mail_sender import MailSender
 from carillon_voicemail.line_resets import LineResets
+from carillon_voicemail.mailbox_deletions import MailboxDeletions
 from carillon_voicemail.ports import Mail, MailJob, MailRefused, MailTransport, MailUnavailable, StoreUnavailable
 from carillon_voicemail.projections.configuration import Configuration
 from carillon_voicemail.subscribers import DURABLE, RecordingSubscriber
@@ -349,6 +350,30 @@ async def test_a_reset_waits_for_a_message_that_is_being_stored(pool: "Pool[Any]
     assert not await messages.list("dupont", "main", None, 10)
 
 
+@pytest.mark.feature("P-3")
+async def test_what_is_in_a_mailbox_that_was_deleted_is_not_another_departments_that_makes_it_anew(
+    pool: "Pool[Any]", messages: PostgresMessages
+) -> None:
+    await subscriber(pool, messages, MAIN).handle(delivered(recording()))
+    (message,) = await messages.list("dupont", None, None, 10)
+
+    async def read(department_id: str) -> list[bool]:
+        """Listed, had, listened to by phone."""
+        among = {"main": department_id}
+        listed = await messages.list("dupont", None, None, 10, among=among)
+        had = await messages.get("dupont", message.message_id, among)
+        return [bool(listed), had is not None, bool(await messages.by_phone("dupont", "main", (), 10, department_id))]
+
+    deletions = MailboxDeletions(pool)
+    await deletions.handle(delivered(mailbox_deleted(START - timedelta(seconds=1))))
+    assert await read("sales") == await read("legal") == [True] * 3, "it came since"
+    gone = mailbox_deleted(START + timedelta(seconds=1))
+    await deletions.handle(delivered(gone, gone))
+    assert await read("sales") == [False] * 3
+    assert await read("legal") == [True] * 3, "the deletion may be undone"
+    assert await messages.list("dupont", None, None, 10) == [message], "the tenant's admins have it"
+
+
 async def _waits(pool: "Pool[Any]") -> bool:
     return bool(
         await pool.fetchval(
@@ -356,6 +381,23 @@ async def _waits(pool: "Pool[Any]") -> bool:
             " and database = (select oid from pg_database where datname = current_database()))"
         )
     )
+
+
+def mailbox_deleted(at: datetime) -> tuple[str, bytes]:
+    """Of department legal, as the directory publishes it."""
+    before = {"id": "main", "department_id": "legal"}
+    change = ConfigChanged(resource="mailbox", resource_id="main", action="deleted", before=before, actor="x")
+    event = Event(
+        id=uuid4(),
+        source="carillon/directory",
+        type=change.event_type,
+        subject="mailbox/main",
+        time=at,
+        data=change.model_dump(mode="json"),
+        tenantid="dupont",
+        configseq=9,
+    )
+    return "carillon.dupont.config.mailbox.deleted", event.to_json()
 
 
 def line_reset(mailbox_id: str, at: datetime, verb: str = RESET_LINE) -> tuple[str, bytes]:

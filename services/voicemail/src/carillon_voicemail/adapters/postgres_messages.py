@@ -2,7 +2,7 @@
 was left before its mailbox went to somebody else is not stored, and its audio goes.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,16 +42,25 @@ _BOX = "select mailbox_id from message where tenant = $1 and message_id = $2"
 _MARK = """
 update message set mark = $3, marked_at = clock_timestamp() where tenant = $1 and message_id = $2 and mark <> $3"""
 _PURGE = "delete from message where mark = 'deleted' and marked_at < clock_timestamp() - $1::interval returning object"
+#: Left in a mailbox of this id that was another department's and was deleted.
+_BEFORE = """exists (
+     select from mailbox_deletion d
+      where d.tenant = m.tenant and d.mailbox_id = m.mailbox_id and d.deleted_at >= m.received_at and d.department_id <> {department})"""
+#: In one of the mailboxes, as they are with their departments; null: in any.
+_AMONG = f"""({{boxes}}::text[] is null or (m.mailbox_id = any({{boxes}}) and exists (
+     select from unnest({{boxes}}, {{departments}}::text[]) box(mailbox_id, department_id)
+      where box.mailbox_id = m.mailbox_id and not {_BEFORE.format(department="box.department_id")})))"""
 #: `$3`: those that are gone through, also if they have just been deleted; then new ones, each kind in the order of coming.
-_BY_PHONE = """
+_BY_PHONE = f"""
  where m.tenant = $1 and m.mailbox_id = $2 and (m.mark <> 'deleted' or m.message_id = any($3::uuid[]))
+   and not {_BEFORE.format(department="$5")}
  order by m.message_id <> all($3::uuid[]), m.mark <> 'new', m.received_at, m.message_id limit $4"""
 _SELECT = f"select {MESSAGE_COLUMNS}, j.state from message m left join mail_job j using (message_id)"
-_GET = f"{_SELECT} where m.tenant = $1 and m.message_id = $2"
+_GET = f"{_SELECT} where m.tenant = $1 and m.message_id = $2 and {_AMONG.format(boxes='$3', departments='$4')}"
 _LIST = f"""{_SELECT}
  where m.tenant = $1
    and ($2::text is null or m.mailbox_id = $2)
-   and ($7::text[] is null or m.mailbox_id = any($7))
+   and {_AMONG.format(boxes="$7", departments="$8")}
    and ($6 or m.mark <> 'deleted')
    and ($3::timestamptz is null or (m.received_at, m.message_id) < ($3, $4::uuid))
  order by m.received_at desc, m.message_id desc limit $5"""
@@ -131,10 +140,10 @@ class PostgresMessages:
         )
         return str(done) == "INSERT 0 1"
 
-    async def get(self, tenant: str, message_id: UUID) -> Message | None:
+    async def get(self, tenant: str, message_id: UUID, among: Mapping[str, str] | None = None) -> Message | None:
         """See the port."""
         async with acquired(self._pool, self._timeout) as connection:
-            row = await connection.fetchrow(_GET, tenant, message_id, timeout=self._timeout)
+            row = await connection.fetchrow(_GET, tenant, message_id, *_boxes(among), timeout=self._timeout)
         return None if row is None else read_message(row)
 
     async def mark(self, tenant: str, message_id: UUID, state: MessageState) -> Message | None:
@@ -145,7 +154,7 @@ class PostgresMessages:
                 return None
             await connection.execute(LOCK, tenant, mailbox_id, timeout=self._timeout)
             done = await connection.execute(_MARK, tenant, message_id, state.value, timeout=self._timeout)
-            row = await connection.fetchrow(_GET, tenant, message_id, timeout=self._timeout)
+            row = await connection.fetchrow(_GET, tenant, message_id, *_boxes(None), timeout=self._timeout)
             if row is None:
                 return None
             message = read_message(row)
@@ -157,10 +166,12 @@ class PostgresMessages:
         self._wake()
         return message
 
-    async def by_phone(self, tenant: str, mailbox_id: str, also: Sequence[UUID], limit: int) -> Sequence[Message]:
-        """What is listened to, new ones first, each kind in the order of coming; `also`: these in any case, those too that are deleted."""
+    async def by_phone(self, tenant: str, mailbox_id: str, also: Sequence[UUID], limit: int, department_id: str = "") -> Sequence[Message]:
+        """What is listened to, new ones first, each kind in the order of coming; `also`: these in any case, those too that are deleted;
+        `department_id`: the mailbox's."""
+        query = _SELECT + _BY_PHONE
         async with acquired(self._pool, self._timeout) as connection:
-            rows = await connection.fetch(_SELECT + _BY_PHONE, tenant, mailbox_id, list(also), limit, timeout=self._timeout)
+            rows = await connection.fetch(query, tenant, mailbox_id, list(also), limit, department_id, timeout=self._timeout)
         found = map(read_message, rows)
         return sorted(found, key=lambda each: (each.state is not MessageState.NEW, each.received_at, each.message_id))
 
@@ -178,14 +189,18 @@ class PostgresMessages:
         after: tuple[datetime, UUID] | None,
         limit: int,
         *,
-        among: Collection[str] | None = None,
+        among: Mapping[str, str] | None = None,
         deleted: bool = False,
     ) -> Sequence[Message]:
         """See the port."""
-        position, boxes = after or (None, None), None if among is None else list(among)
+        given = (tenant, mailbox_id, *(after or (None, None)), limit, deleted, *_boxes(among))
         async with acquired(self._pool, self._timeout) as connection:
-            rows = await connection.fetch(_LIST, tenant, mailbox_id, *position, limit, deleted, boxes, timeout=self._timeout)
+            rows = await connection.fetch(_LIST, *given, timeout=self._timeout)
         return [read_message(row) for row in rows]
+
+
+def _boxes(among: Mapping[str, str] | None) -> tuple[list[str] | None, list[str] | None]:
+    return (None, None) if among is None else (list(among), list(among.values()))
 
 
 def read_message(row: Any) -> Message:
