@@ -18,7 +18,7 @@ from routing_company import company, numbers
 
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon_kit import grpc_server
-from carillon_kit.auth import SERVICE, Principal
+from carillon_kit.auth import SERVICE, Principal, Verified
 from carillon_kit.clock import ManualClock
 from carillon_routing.domain.asks import Ask
 from carillon_routing.domain.facts import CallFacts
@@ -76,7 +76,7 @@ async def main() -> None:
     facts = Facts()
     slow = SlowAnswers(facts, facts, lambda work, name: asyncio.create_task(work, name=name), clock)
     routing = RoutingApplication(configuration, clock, QueueCalls(FloorsWhenUp(expected=False), clock), facts, slow)
-    grpc_server._principal.set(Principal("media", None, frozenset({SERVICE})))
+    grpc_server._token.set(Verified(Principal("media", None, frozenset({SERVICE})), None, None))
     grpc_server._tenant.set(config.tenant_id)
 
     def question(number: int, cursor: bytes = b"") -> bytes:
