@@ -310,11 +310,15 @@ def _start(call: CallState, phase: Ringing, target: Target) -> None:
     room = call.limits.max_ring_legs + 1 - len(call.legs)
     contacts = _contacts(call, target.plan.whom)[: max(0, room)]
     for contact in contacts:
-        leg = call.offer_leg(contact, target.plan.target_id, _shown(call, contact, phase.step, target.plan))
-        phase.table.leg_offered(target, leg.leg_id)
-        target.spare[leg.leg_id] = contact.spare
+        _offer(call, phase, target, contact)
     if not contacts:
         phase.table.nobody_there(target)
+
+
+def _offer(call: CallState, phase: Ringing, target: Target, contact: Contact) -> None:
+    leg = call.offer_leg(contact, target.plan.target_id, _shown(call, contact, phase.step, target.plan))
+    phase.table.leg_offered(target, leg.leg_id)
+    target.spare[leg.leg_id] = contact.spare
 
 
 def _shown(call: CallState, contact: Contact, step: Ring, plan: RingTarget) -> Ring:
@@ -331,10 +335,7 @@ def _try_on(call: CallState, phase: Ringing, target: Target, spare: tuple[Contac
     """The same number by the next server of the same trunk, or by the next trunk; the same phone over its next flow. Within the target's
     own time."""
     if len(call.legs) <= call.limits.max_ring_legs and call.now < target.stop:
-        contact = replace(spare[0], spare=spare[1:])
-        leg = call.offer_leg(contact, target.plan.target_id, _shown(call, contact, phase.step, target.plan))
-        phase.table.leg_offered(target, leg.leg_id)
-        target.spare[leg.leg_id] = contact.spare
+        _offer(call, phase, target, replace(spare[0], spare=spare[1:]))
 
 
 def _contacts(call: CallState, whom: str | TrunkTarget) -> tuple[Contact, ...]:
