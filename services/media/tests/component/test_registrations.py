@@ -1,6 +1,5 @@
 """Devices register, are called where they stand, are remembered and forgotten."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -140,11 +139,12 @@ async def test_a_phone_has_its_200_when_its_registration_is_written_and_anyway_w
     async def written() -> set[str]:
         return {row["sip_user"] for row in await connection.fetch("select sip_user from registration")}
 
+    async def carol_is_written() -> bool:
+        return "carol" in await written()
+
     async with house_with(tmp_path, postgres_dsn=dsn) as house:
         await house.phone("carol")
-        async with asyncio.timeout(30):
-            while "carol" not in await written():
-                continue
+        await eventually(carol_is_written)
         await house.phone("bob")
         assert await written() == {"bob", "carol"}
         monkeypatch.setattr(postgres_devices, "SETTLED_SECONDS", 0.1)
