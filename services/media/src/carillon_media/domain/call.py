@@ -44,6 +44,7 @@ from carillon_media.domain.causes import (
 from carillon_media.domain.facts import CallFacts, Limits, Reach
 from carillon_media.domain.state import (
     CALLER,
+    FIRST_APPLICATION,
     LISTENING,
     PHASE_NAMES,
     Asking,
@@ -89,7 +90,6 @@ from carillon_media.domain.steps import (
 )
 
 MAX_DURATION = "max_duration"
-FIRST_APPLICATION = "routing"
 RETRY_AFTER_SECONDS = 5
 
 

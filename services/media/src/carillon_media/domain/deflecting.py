@@ -8,10 +8,9 @@ from dataclasses import replace
 
 from carillon_contracts import call as events
 from carillon_media.domain import inputs, outputs, ringing
-from carillon_media.domain.state import CallState, Ringing
+from carillon_media.domain.state import FIRST_APPLICATION, CallState, Ringing
 from carillon_media.domain.steps import Entered, HangUp, Ring, Step
 
-FIRST_APPLICATION = "routing"
 #: Why a leg ended whose phone named another destination.
 DEFLECTED = "deflected"
 #: What a phone's 3xx means when nobody is called instead.

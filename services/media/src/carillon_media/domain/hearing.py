@@ -68,9 +68,7 @@ def switch(call: CallState) -> None:
     """Routing is asked anew, and says where the number's faxes go."""
     waiting.stop_music(call)
     call.fax, call.typed, call.patience = "switched", "", None
-    if call.application != "routing":
-        call.application, call.cursor = "routing", b""
-    call.ask(Entered(HEARD_FAX))
+    call.ask_first(Entered(HEARD_FAX))
 
 
 def _leaves(call: CallState, phase: Phase) -> bool:

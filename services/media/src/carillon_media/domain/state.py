@@ -37,6 +37,8 @@ from carillon_rtp.values import RecordedSides
 Party = Literal["caller", "callee", "system"]
 LegState = Literal["offered", "ringing", "answered", "ended"]
 CALLER = "a"
+#: Who decides where a call goes, unless it hands that over.
+FIRST_APPLICATION = "routing"
 #: Timers of the first seconds of a leg's audio, with the leg's id.
 LISTENING = "listening-"
 #: What is listened for in what a trunk says: of the one that calls, of one that is called.
@@ -299,7 +301,7 @@ class CallState:
     deflected: int = 0
     #: Who asks where the call goes next, when it is not the caller any more: a user who has sent it elsewhere.
     asks_as: CallFacts | None = None
-    application: str = "routing"
+    application: str = FIRST_APPLICATION
     cursor: bytes = b""
     question: int = 0
     steps: int = 0
@@ -482,6 +484,12 @@ class CallState:
         self.question += 1
         self.phase = Asking()
         self.do(outputs.Ask(self.question, self.application, self.cursor, outcome, self.asks_as))
+
+    def ask_first(self, outcome: Outcome) -> None:
+        """Ask the first application anew; what its cursor counts goes on."""
+        if self.application != FIRST_APPLICATION:
+            self.application, self.cursor = FIRST_APPLICATION, b""
+        self.ask(outcome)
 
     # -- transfers -----------------------------------------------------------------------------------------------------
 

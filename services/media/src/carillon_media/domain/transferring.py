@@ -13,7 +13,6 @@ from carillon_media.domain.describe import describe
 from carillon_media.domain.state import CALLER, CallState, Leg, Talking, Transfer, side_of
 from carillon_media.domain.steps import Entered, RecordingPlan, Ring, RingOutcome, RingTarget
 
-FIRST_APPLICATION = "routing"
 RETURN_RING_MS = 30_000
 RETURN_TARGET = "transferor"
 #: Why a leg ended that goes on in another call.
@@ -51,13 +50,11 @@ def begin(
         device_user=device[0],
         device=device[1],
     )
-    if call.application != FIRST_APPLICATION:
-        call.application, call.cursor = FIRST_APPLICATION, b""
     call.orphaned = False
     call.do(outputs.ReportTransfer(by.leg_id, 100))
     if release:
         call.end_leg(by, NORMAL_CLEARING, "system")
-    call.ask(Entered(arguments))
+    call.ask_first(Entered(arguments))
 
 
 def _who_stays(kept: Leg, plan: RecordingPlan | None) -> dict[str, str]:

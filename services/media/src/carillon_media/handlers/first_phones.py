@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from carillon_media.domain.call import FIRST_APPLICATION
 from carillon_media.domain.facts import CallFacts, Contact
+from carillon_media.domain.state import FIRST_APPLICATION
 from carillon_media.domain.steps import LOOK_UP, Entered, Ring, TrunkTarget
 from carillon_media.handlers.control import Refused
 from carillon_media.handlers.switchboard import Switchboard
