@@ -59,7 +59,8 @@ class RecordApi(rpc.RecordServiceServicer):
         where = _filter(request, self._below(request.department_id))
         size = page_size(request.page_size)
         found = await self._records.list(current_tenant(), where, reached, _position(request), size + 1)
-        response = pb.ListRecordsResponse(records=[self._shown(record) for record in found[:size]])
+        coded = self._access.sees_account_codes()
+        response = pb.ListRecordsResponse(records=[_shown(record, coded=coded) for record in found[:size]])
         if len(found) > size:
             last = found[size - 1]
             token = {"at": last.started_at.isoformat(), "call": last.call_id, "where": _fingerprint(request)}
@@ -72,7 +73,7 @@ class RecordApi(rpc.RecordServiceServicer):
         record = await self._records.get(_call(request.call_id), reached)
         if record is None:
             raise NotFound(f"records/{request.call_id}")
-        return pb.GetRecordResponse(record=self._shown(record))
+        return pb.GetRecordResponse(record=_shown(record, coded=self._access.sees_account_codes()))
 
     async def ListCallEvents(self, request: pb.ListCallEventsRequest, context: Any) -> pb.ListCallEventsResponse:
         """The events of one call, ended or not; for a department's admin, ended."""
@@ -97,12 +98,6 @@ class RecordApi(rpc.RecordServiceServicer):
             calls = [pb.DecidedCall(call_id=each.call_id, events=each.events) for each in page]
             yield pb.StreamDecisionsResponse(total=total, calls=calls)
             last, left = (page[-1].started_at, page[-1].call_id), left - len(page)
-
-    def _shown(self, record: CallRecorded) -> pb.Record:
-        shown = record_message(record)
-        if not self._access.sees_account_codes():
-            shown.ClearField("account_code")
-        return shown
 
     def _below(self, department_id: str) -> Names | None:
         if not department_id:
@@ -221,6 +216,14 @@ def _timestamp(at: datetime | None) -> Timestamp | None:
     message = Timestamp()
     message.FromDatetime(at.astimezone(UTC).replace(tzinfo=None))
     return message
+
+
+def _shown(record: CallRecorded, *, coded: bool) -> pb.Record:
+    """`coded`: with its account code."""
+    shown = record_message(record)
+    if not coded:
+        shown.ClearField("account_code")
+    return shown
 
 
 def _filter(request: pb.ListRecordsRequest, whose: Names | None) -> RecordFilter:
