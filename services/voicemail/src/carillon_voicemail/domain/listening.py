@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from carillon_contracts.config import Mailbox, Tenant
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_kit.pins import pin_fits
 from carillon_voicemail.domain.listening_phrases import ListeningPhrases, phrases_in
 from carillon_voicemail.domain.listening_state import (
     Cursor,
@@ -59,7 +60,6 @@ MAX_MESSAGES = 100
 MAX_GREETING_MS, MIN_GREETING_MS, GREETING_SILENCE_MS = 60_000, 500, 5000
 #: Longer than a key is held.
 _SPEAK_MS = 1000
-_PIN = re.compile(r"[0-9]{4,12}")
 _NUMBER = re.compile(r"\+?[0-9]{2,15}")
 
 
@@ -362,7 +362,7 @@ def _ask_new_pin(cursor: Cursor, reason: str, before: str = "") -> Decision:
 
 def _new_pin(facts: Facts, cursor: Cursor, digits: str) -> Decision:
     phrases = phrases_in(cursor.language)
-    if _PIN.fullmatch(digits):
+    if pin_fits(digits):
         asked = replace(cursor, state=State.PIN_AGAIN)
         decision = _gather(asked, "once more", phrases.pin_again, digits=MAX_DIGITS, secret=True)
         return replace(decision, acts=(HashPin(digits),))
