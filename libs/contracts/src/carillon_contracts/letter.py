@@ -3,11 +3,14 @@
 They stand above the tenants because a letter may hold what is for its reader alone (an invitation to choose a password).
 """
 
+from datetime import datetime
 from typing import Annotated, ClassVar
+from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from carillon_contracts.envelope import EventData, Frozen
+from carillon_contracts.envelope import Event, EventData, Frozen
+from carillon_contracts.streams import letter_subject
 
 
 class Attachment(Frozen):
@@ -30,3 +33,17 @@ class LetterRequested(EventData):
     #: Shown as the sender's name.
     sender_name: Annotated[str, StringConstraints(max_length=100)] = ""
     attachments: Annotated[tuple[Attachment, ...], Field(max_length=5)] = ()
+
+
+def letter_event(letter: LetterRequested, tenant: str, *, event_id: UUID, source: str, about: str, at: datetime) -> tuple[str, bytes]:
+    """Subject and payload of a letter's event."""
+    envelope = Event(
+        id=event_id,
+        source=source,
+        type=f"carillon.{letter.TYPE}",
+        subject=about,
+        time=at,
+        data=letter.model_dump(mode="json"),
+        tenantid=tenant,
+    )
+    return letter_subject(tenant), envelope.to_json()

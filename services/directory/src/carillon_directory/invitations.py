@@ -5,9 +5,7 @@ from datetime import timedelta
 
 from carillon_contracts.config import User
 from carillon_contracts.config.features import codes_of
-from carillon_contracts.envelope import Event
-from carillon_contracts.letter import LetterRequested
-from carillon_contracts.streams import letter_subject
+from carillon_contracts.letter import LetterRequested, letter_event
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.postgres_logins import PostgresLogins
 from carillon_directory.domain import logins
@@ -94,17 +92,9 @@ class Invitations:
         voicemail = codes_of(config.tenant.feature_codes).get("voicemail", "")
         letter = compose(config, user, letters.Access(login_of(config, user), code, self._console_url, voicemail))
         now, event_id = self._clock.now(), self._ids.uuid7()
-        event = Event(
-            id=event_id,
-            source="carillon/directory",
-            type=f"carillon.{LetterRequested.TYPE}",
-            subject=f"user/{user.id}",
-            time=now,
-            data=letter.model_dump(mode="json"),
-            tenantid=config.tenant_id,
-        )
-        message = (event_id, letter_subject(config.tenant_id), event.to_json())
+        about = f"user/{user.id}"
+        told = letter_event(letter, config.tenant_id, event_id=event_id, source="carillon/directory", about=about, at=now)
         digest = logins.digest(logins.typed(code))
-        done = await self._store.invite(config.tenant_id, config.seq, user.id, digest, now + valid, pause, message)
+        done = await self._store.invite(config.tenant_id, config.seq, user.id, digest, now + valid, pause, (event_id, *told))
         self._wake()
         return done
