@@ -124,7 +124,7 @@ class InstallationBatch:
         if item.verb == "Create":
             tenant = new_tenant(item.request)
             check(tenant.reseller_id)
-            await self._sold.check_past(tenant.id)
+            await self._sold.check_past(tenant.id, asked.known)
             return creation_of(tenant, reason)
         await self._sold.check_seen(item.id, asked.known)
         if item.verb == "Delete":

@@ -150,11 +150,11 @@ class Sold:
             if reason := tree.full(known, reseller_id, sold_by):
                 raise FailedPrecondition([("SUBSCRIPTION", "reseller.max_tenants", reason)])
 
-    async def check_past(self, tenant_id: str) -> None:
+    async def check_past(self, tenant_id: str, known: Resellers) -> None:
         """Whether a tenant of the id may begin: the past of one that was deleted is for operators and for who sees its last seller.
 
         Raises `AlreadyExists`."""
-        seen, now = seen_of(await self.resellers.all()), await self.directory.read(tenant_id)
+        seen, now = seen_of(known), await self.directory.read(tenant_id)
         if seen is None or isinstance(now, TenantConfig):
             return
         if (seller := await self._seller(tenant_id, now, gone=True)) is not None and seller not in seen:
@@ -186,7 +186,7 @@ class TenantServicer(TenantServiceServicer):
         tenant = new_tenant(request)
         async with self._sold.resellers.selling():
             await self._sold.check_seller(tenant.reseller_id, "")
-            await self._sold.check_past(tenant.id)
+            await self._sold.check_past(tenant.id, await self._sold.resellers.all())
             executed = await execute(self._sold.directory, tenant.id, creation_of(tenant, request.reason))
         return pb.CreateTenantResponse(tenant=tenant_message(executed.config))
 
