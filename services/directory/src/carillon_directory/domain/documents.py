@@ -34,8 +34,7 @@ _SHOWN = {kept: plain for kind in SECRET_FIELDS.values() for plain, fields in ki
 
 #: Kind -> what a document says of its secrets that argon2 hashes -> the hash that is kept of it.
 HASHED_SECRETS: Mapping[str, Mapping[str, str]] = {
-    ConferenceRoom.KIND: {"creator_pin": "creator_pin_hash", "participant_password": "participant_password_hash"},
-    Mailbox.KIND: {"pin": "pin_hash"},
+    kind: {plain: kept for plain, (kept,) in SECRET_FIELDS[kind].items()} for kind in (ConferenceRoom.KIND, Mailbox.KIND)
 }
 #: What is kept of a user's PINs.
 USER_PINS = ("outbound_pin_hash", "phone_pin_hash")
