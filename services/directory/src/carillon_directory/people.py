@@ -71,7 +71,7 @@ class People:
             return None
         config = await self.config(tenant)
         found = next((user for user in config.users.values() if login.name == user.login), None) or config.users.get(login.name)
-        return None if found is None else await self.person(tenant, found.id)
+        return None if found is None else person_in(config, found.id)
 
     async def person(self, tenant: str, user_id: str) -> Person | None:
         """By tenant (empty: the operator's) and id."""
