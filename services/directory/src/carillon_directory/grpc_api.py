@@ -34,7 +34,7 @@ from carillon_directory.domain.documents import dump
 from carillon_directory.domain.internal_contacts import InternalContact, Made
 from carillon_directory.domain.orders import MANY, Orders
 from carillon_directory.domain.short_numbers import contact_numbers, short_numbers
-from carillon_directory.grpc_batch import BatchServicer
+from carillon_directory.grpc_batch import BatchServicer, below
 from carillon_directory.grpc_common import (
     PASSWORD_BYTES,
     bounds_of,
@@ -276,10 +276,8 @@ class Schedules(ResourceServicer):
         if len(request.holidays_of) > _MOST_YEARS:
             raise InvalidArgument({"holidays_of": f"at most {_MOST_YEARS}"})
         for place, each in enumerate(request.holidays_of):
-            try:
+            with below(f"holidays_of[{place}]"):
                 found += await asyncio.to_thread(holidays_of, each.country or tenant.country, each.region, each.year, tenant.language)
-            except InvalidArgument as error:
-                raise InvalidArgument({f"holidays_of[{place}].{field}": reason for field, reason in error.violations.items()}) from error
         return replace(command, document={**command.document, "holidays": found})
 
 
