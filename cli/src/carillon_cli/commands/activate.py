@@ -67,7 +67,7 @@ async def activate(system: System, tenant: str, options: argparse.Namespace) -> 
                 if answer.WhichOneof("answer") == "done":
                     print("\n".join(told(answer.done, "activated", dry_run=options.dry_run)))
                     return 0 if answer.done.gate.passed or options.force else 1
-                line = _tests(answer.tests) if answer.WhichOneof("answer") == "tests" else progress(answer.progress)
+                line = tests_run(answer.tests) if answer.WhichOneof("answer") == "tests" else progress(answer.progress)
                 if line != shown:
                     print(shown := line, file=sys.stderr)
                 if answer.progress.done:
@@ -77,8 +77,9 @@ async def activate(system: System, tenant: str, options: argparse.Namespace) -> 
     raise CliError("the activation did not end")
 
 
-def _tests(run: plan_pb2.PlanTestsRun) -> str:
-    return f"{run.ran} of {run.total} tests of plans were run"
+def tests_run(told: Any) -> str:
+    """How far the tests are."""
+    return f"{told.ran} of {told.total} tests of plans were run"
 
 
 def elsewhere(found: plan_pb2.PastCallsCompared) -> list[str]:

@@ -14,7 +14,7 @@ from carillon.routing.v1 import routing_pb2 as pb
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
 from carillon_cli import assumptions
 from carillon_cli.assumptions import pairs
-from carillon_cli.commands.activate import TESTED_SECONDS, tested
+from carillon_cli.commands.activate import TESTED_SECONDS, tested, tests_run
 from carillon_cli.errors import CliError
 from carillon_cli.render.explain import step_text, trace_lines
 from carillon_cli.system import RPC_SECONDS, System, ask, load, readable, system_arguments
@@ -89,7 +89,7 @@ async def _tested(service: Any, request: pb.TestPlanRequest) -> pb.TestPlanRespo
         async for told in service.TestPlanWithProgress(pb.TestPlanWithProgressRequest(test=request), timeout=TESTED_SECONDS):
             if told.HasField("done"):
                 return told.done
-            print(f"{told.ran} of {told.total} tests of plans were run", file=sys.stderr)
+            print(tests_run(told), file=sys.stderr)
     except grpc.aio.AioRpcError as error:
         raise readable(error, "routing") from error
     raise CliError("the tests did not end")
