@@ -4,7 +4,7 @@ Always: what an event with many changes makes is what each of them alone would h
 one that this version of the software cannot read is counted and told, and the resource stays as it was.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,9 +61,11 @@ def line_resets(event: Event) -> Iterator[str]:
             yield str(change.get("resource_id", ""))
 
 
-def fold(config: TenantConfig, event: Event, up_to: int | None = None) -> Folded:
-    """`config` with the event's changes, but none after version `up_to`; raises `ConfigGap` if one is missing before them."""
+def fold(config: TenantConfig, event: Event, up_to: int | None = None, without: Collection[str] = ()) -> Folded:
+    """`config` with the event's changes, but none after version `up_to`; raises `ConfigGap` if one is missing before them. Changes of the
+    kinds in `without` are passed over unread."""
     folding = Folding(config)
+    passed = False
     changes: list[ConfigChanged] = []
     unreadable: list[tuple[int, str]] = []
     for seq, raw in changes_of(event):
@@ -71,6 +73,10 @@ def fold(config: TenantConfig, event: Event, up_to: int | None = None) -> Folded
             continue
         if up_to is not None and seq > up_to:
             break
+        if str(raw.get("resource")) in without:
+            folding.pass_over(seq)
+            passed = True
+            continue
         try:
             change = ConfigChanged.model_validate(raw)
             folding.add(seq, change)
@@ -78,7 +84,7 @@ def fold(config: TenantConfig, event: Event, up_to: int | None = None) -> Folded
         except ValidationError as error:
             folding.pass_over(seq)
             unreadable.append((seq, str(error)))
-    return Folded(folding.result() if changes or unreadable else config, tuple(changes), tuple(unreadable))
+    return Folded(folding.result() if changes or unreadable or passed else config, tuple(changes), tuple(unreadable))
 
 
 class Reading:
@@ -90,8 +96,9 @@ class Reading:
     as it was. So that one folds the copy beside what it has, and takes it as soon as it is as new.
     """
 
-    def __init__(self, config: TenantConfig) -> None:
+    def __init__(self, config: TenantConfig, without: Collection[str] = ()) -> None:
         self.config = config
+        self._without = without
         self._copy: TenantConfig | None = None
         #: Version of the event heard last, if it says that somebody was erased.
         self._erased_at = 0
@@ -104,10 +111,10 @@ class Reading:
         self._erased_at = last if event.data.get("action") == "erased" else 0
         if self._copy is not None:
             try:
-                self._copy = fold(self._copy, event, up_to).config
+                self._copy = fold(self._copy, event, up_to, self._without).config
             except ConfigGap:
                 self._copy = None
-        folded = fold(self.config, event, up_to)
+        folded = fold(self.config, event, up_to, self._without)
         if self._copy is not None and self._copy.seq >= folded.config.seq:
             folded, self._copy = replace(folded, config=self._copy, anew=True), None
         self.config = folded.config

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carillon_contracts.config import ConfigChanged, Tenant, User
+from carillon_contracts.config import ConfigChanged, Department, Tenant, User
 from carillon_contracts.config.changes import MANY_CHANGED
 from carillon_contracts.config_events import changes_of, fold, versions
 from carillon_contracts.envelope import Event
@@ -96,3 +96,18 @@ def test_an_event_that_says_nothing_of_its_versions_changes_nothing() -> None:
     short = event(4, MANY_CHANGED, {"first": 2, "changes": [user("a", "X")]})
     assert (versions(short), fold(ONE, short).config.seq) == ((2, 4), 4)
     assert [seq for seq, _ in fold(ONE, short).unreadable] == [3, 4]
+
+
+def test_kinds_that_nobody_asks_for_are_counted_and_not_read() -> None:
+    department: dict[str, object] = {
+        "resource": "department",
+        "resource_id": "sales",
+        "action": "created",
+        "after": {"id": "sales"},
+        "actor": "test",
+    }
+    heard = together(2, [user("a", "X"), department, {"resource": "user", "resource_id": "b", "after": "no user"}, {"resource": ["odd"]}])
+    folded = fold(ONE, heard, without={"user"})
+    assert (folded.config.seq, list(folded.config.users), list(folded.config.all(Department))) == (5, [], ["sales"])
+    assert [seq for seq, _ in folded.unreadable] == [5]
+    assert fold(ONE, together(2, [user("a", "X")]), without={"user"}).config.seq == 2

@@ -1,4 +1,4 @@
-"""Every tenant's configuration, folded from stream CONFIG in memory.
+"""Every tenant's configuration as far as it says whose calls are, folded from stream CONFIG in memory.
 
 Always: a tenant's configuration is what its events say up to one version. An event that this version of the software cannot read is
 passed over, loudly; one that leaves a gap freezes its tenant and no other.
@@ -6,6 +6,7 @@ passed over, loudly; one that leaves a gap freezes its tenant and no other.
 
 from pydantic import ValidationError
 
+from carillon_contracts.config import Extension, Number, SipCredential
 from carillon_contracts.config_events import Reading, many
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
@@ -15,6 +16,8 @@ from carillon_kit.heap import growing
 from carillon_kit.logs import get_logger
 
 _log = get_logger("configuration")
+#: Most of a large tenant, and nothing that says whose a call is.
+_UNUSED = frozenset({Extension.KIND, Number.KIND, SipCredential.KIND})
 
 
 class Configuration:
@@ -54,7 +57,7 @@ class Configuration:
             return
         try:
             with growing(many(event)):
-                folded = self._tenants.setdefault(event.tenantid, Reading(TenantConfig(event.tenantid))).hear(event)
+                folded = self._tenants.setdefault(event.tenantid, Reading(TenantConfig(event.tenantid), _UNUSED)).hear(event)
         except ConfigGap as gap:
             _log.error("configuration_gap", tenant=event.tenantid, expected=gap.expected, got=gap.got)
             return
